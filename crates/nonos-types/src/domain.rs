@@ -1,0 +1,34 @@
+//! Domain strings: what keeps a hash or a signature made for one purpose from being used for another.
+//!
+//! Every BLAKE3 hash of ours that is not plainly "the hash of these bytes" is made in `derive_key` mode with
+//! one of these contexts; every signature covers one of them. A string never changes its meaning: a new format
+//! gets a new string.
+
+/// Context of a capsule id.
+pub const CAPSULE_ID: &str = "NONOS capsule id v1";
+/// Context of a key id.
+pub const KEY_ID: &str = "NONOS key id v1";
+/// What a capsule signature covers.
+pub const CAPSULE_SIGNATURE: &str = "NONOS capsule signature v1";
+/// What a rotation statement covers.
+pub const KEY_ROTATION: &str = "NONOS key rotation v1";
+/// What a revocation statement covers.
+pub const KEY_REVOCATION: &str = "NONOS key revocation v1";
+
+/// Context of the digest of a source tree in a recipe.
+pub const SOURCE_DIGEST: &str = "NONOS source digest v1";
+
+/// Tag (first element) of the layout block of an image id.
+pub const TAG_IMAGE: u16 = 0x4901;
+/// Tag of the header block of a committed byte string that is a run's input.
+pub const TAG_INPUT: u16 = 0x4902;
+/// Tag of the header block of a committed byte string that is a run's output.
+pub const TAG_OUTPUT: u16 = 0x4903;
+/// Tag of the header block of a committed byte string that was read as content.
+pub const TAG_CONTENT: u16 = 0x4904;
+/// Tag of the first scalar block of a checkpoint.
+pub const TAG_CHECKPOINT: u16 = 0x4905;
+/// Tag of a content event in the syscall transcript.
+pub const TAG_CONTENT_EVENT: u16 = 0x4906;
+/// Tag of a block of the `random` stream.
+pub const TAG_RANDOM: u16 = 0x4907;
