@@ -1,26 +1,28 @@
 //! The fast interpreter: the text decoded once into operations that call each other.
 //!
-//! It handles only what is usual: instructions that cannot trap, cost one cycle and touch no new page. At everything else
-//! (a first touch, a trap, a syscall, the last cycles before a boundary or the end of the fuel) it stops *before* the
-//! instruction and leaves it to the reference interpreter, so that those rules exist once. Spec: `docs/spec/30-machine.md`.
+//! It handles only what is usual. At everything else (a trap, a syscall, the last cycles before a boundary or the end of
+//! the fuel) it stops *before* the instruction and leaves it to the reference interpreter, so that those rules exist once. Spec: `docs/spec/30-machine.md`.
 //!
-//! Each operation ends by calling the next one; optimised, that call is a jump. Nothing depends on that: a chain of calls
+//! Common pairs of instructions are one operation. Each operation ends by calling the next one; optimised, that call is a jump. Nothing depends on that: a chain of calls
 //! returns to the loop in `run_fast_code` after at most [`SLACK`] operations, so the depth of the stack is bounded even
 //! where calls stay calls.
 
 mod handler;
 
-use crate::machine::{Machine, SEGMENT_CYCLES};
+use crate::{
+    machine::{Machine, PAGE_CYCLES, SEGMENT_CYCLES},
+    memory::UNTOUCHED,
+};
 use alloc::vec::Vec;
-use handler::{Core, Op, STEP};
+use handler::{Core, Op};
 use nonos_isa::Instruction;
 
-/// A chain ends at the first jump after this many operations.
+/// A chain ends at the first jump or pause after this many operations.
 const CHAIN: u32 = 256;
-/// Most operations in a row without a jump; behind them stands a stop.
+/// Most operations in a row without a jump; the one behind them is a pause.
 const STRAIGHT_MAX: u32 = 256;
 /// The loop leaves the last cycles to the reference, so that a chain never runs past them.
-const SLACK: u64 = (CHAIN + STRAIGHT_MAX) as u64;
+const SLACK: u64 = (CHAIN + STRAIGHT_MAX + 2) as u64;
 
 /// The text of an image, decoded.
 #[derive(Debug, Clone)]
@@ -31,21 +33,7 @@ pub(crate) struct FastCode {
 
 impl FastCode {
     pub(crate) fn new(text: &[Option<Instruction>]) -> Self {
-        let mut ops: Vec<Op> = Vec::with_capacity(text.len() + 1);
-        let mut chain = 0;
-        for (at, instruction) in text.iter().enumerate() {
-            let mut op = instruction.map_or(STEP, |instruction| handler::op_of(instruction, at, text.len()));
-            chain += 1;
-            if op.ends_chain() {
-                chain = 0;
-            } else if chain == STRAIGHT_MAX {
-                op = STEP;
-                chain = 0;
-            }
-            ops.push(op);
-        }
-        ops.push(STEP);
-        Self { ops }
+        Self { ops: handler::ops_of(text, STRAIGHT_MAX) }
     }
 }
 
@@ -54,32 +42,42 @@ impl Machine<'_> {
     pub(crate) fn run_fast_code(&mut self) {
         let mut left = (self.job.fuel_cycles - self.cycles).min(SEGMENT_CYCLES - self.segment_cycles);
         let budget = left;
+        let mut ran = 0;
         let text_start = self.layout.text_start;
         let mut at = self.pc.wrapping_sub(text_start).rotate_right(2);
         let ops = self.code.ops.as_slice();
+        let memory_start = self.memory.start;
+        let (words, pages) = self.memory.parts();
         let mut core = Core {
             registers: self.registers,
-            memory_start: self.memory.start,
+            memory_start,
             text_start,
             ops,
             horizon: 0,
-            words: &mut self.memory.words,
-            state: &self.memory.state,
+            words,
+            pages,
+            wanted: None,
         };
         while left >= SLACK {
             let Some([op, tail @ ..]) = ops.get(at as usize..) else { break };
             core.horizon = (at + CHAIN) as i32;
             let flow = op.run(&mut core, tail);
-            left -= u64::from(CHAIN.wrapping_add_signed(flow.at as i32 - core.horizon));
+            let operations = u64::from(CHAIN.wrapping_add_signed(flow.at as i32 - core.horizon));
+            left -= operations;
+            ran += operations;
             at = flow.at;
             if flow.leave {
-                break;
+                let Some((page, to)) = core.wanted.take() else { break };
+                let cycles = if core.pages.state(page as usize) == UNTOUCHED { PAGE_CYCLES } else { 0 };
+                if left < cycles + SLACK || !core.pages.mark(page as usize, to) {
+                    break;
+                }
+                left -= cycles;
             }
         }
         self.registers = core.registers;
-        let ran = budget - left;
-        self.cycles += ran;
-        self.segment_cycles += ran;
+        self.cycles += budget - left;
+        self.segment_cycles += budget - left;
         self.instructions += ran;
         self.pc = text_start.wrapping_add(4 * at);
     }

@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod checkpoint;
+mod diff;
 mod fast;
 mod io;
 mod machine;
@@ -23,6 +24,7 @@ mod snapshot;
 mod syscall;
 
 pub use checkpoint::Checkpoint;
+pub use diff::{Alike, Comparison, Difference, DifferenceKind, Moment, Side, compare};
 pub use io::{Content, Job, JobError, TicketSeed};
 pub use machine::{Event, Exit, Machine, PAGE_CYCLES, SEGMENT_CYCLES};
 pub use plain::{Access, Observer, Step};

@@ -13,6 +13,36 @@ pub(crate) const TOUCHED: u8 = 1;
 /// A page that this segment has written and that holds no text: stores may go straight to the words.
 pub(crate) const WRITTEN: u8 = 2;
 
+/// The pages of a window, as the fast interpreter marks them.
+#[derive(Debug)]
+pub(crate) struct Pages<'a> {
+    state: &'a mut [u8],
+    touched: &'a mut Vec<u32>,
+    /// Pages that hold text.
+    text: core::ops::Range<u32>,
+}
+
+impl Pages<'_> {
+    /// What this segment did to a page; a page outside the window counts as untouched and cannot be marked.
+    #[inline(always)]
+    pub(crate) fn state(&self, page: usize) -> u8 {
+        self.state.get(page).copied().unwrap_or(UNTOUCHED)
+    }
+
+    /// Marks a page. `false` where it cannot be: outside the window, or a write where there is text.
+    pub(crate) fn mark(&mut self, page: usize, to: u8) -> bool {
+        if to == WRITTEN && self.text.contains(&(page as u32)) {
+            return false;
+        }
+        let Some(state) = self.state.get_mut(page) else { return false };
+        if *state == UNTOUCHED {
+            self.touched.push(page as u32);
+        }
+        *state = to;
+        true
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     /// First byte of the window, a multiple of the page size.
@@ -81,23 +111,25 @@ impl Memory {
         range.iter().filter(|state| **state == UNTOUCHED).count() as u32
     }
 
+    /// The words and the marks of the window, apart.
+    pub(crate) fn parts(&mut self) -> (&mut [u32], Pages<'_>) {
+        let text = self.text.start / PAGE_BYTES..self.text.end.div_ceil(PAGE_BYTES);
+        (&mut self.words, Pages { state: &mut self.state, touched: &mut self.touched, text })
+    }
+
     /// Marks a page as read.
-    pub(crate) fn touch(&mut self, page: u32) {
+    fn touch(&mut self, page: u32) {
         if self.state[page as usize] == UNTOUCHED {
-            self.state[page as usize] = TOUCHED;
-            self.touched.push(page);
+            self.parts().1.mark(page as usize, TOUCHED);
         }
     }
 
     /// Marks a page as written.
     fn touch_written(&mut self, page: u32) {
-        self.touch(page);
-        let first = page * PAGE_BYTES;
-        if self.text.start < first + PAGE_BYTES && first < self.text.end {
-            // Stays TOUCHED, so that every store to it is checked against the text.
+        if !self.parts().1.mark(page as usize, WRITTEN) {
+            // A page with text is never WRITTEN, so that every store to it is checked against the text.
+            self.touch(page);
             self.mark_dirty(page);
-        } else {
-            self.state[page as usize] = WRITTEN;
         }
     }
 
