@@ -147,7 +147,7 @@ impl fmt::Display for Amount {
         if part == 0 {
             return write!(f, "{whole} {AMOUNT_UNIT_WORD}");
         }
-        let digits = alloc::format!("{part:0width$}", width = AMOUNT_DECIMALS);
+        let digits = alloc::format!("{part:0AMOUNT_DECIMALS$}");
         write!(f, "{whole}.{} {AMOUNT_UNIT_WORD}", digits.trim_end_matches('0'))
     }
 }
@@ -293,9 +293,16 @@ mod tests {
         for text in ["", "1", "1 nonos", "1NONOS", "1  nonos", "1\tNONOS", "NONOS", "1 NONOS ", "1 ETH"] {
             check(text, Err(ParseAmountError::Unit));
         }
-        for (text, got) in
-            [("-1", '-'), ("+1", '+'), ("1e3", 'e'), ("1_000", '_'), ("1,5", ','), ("1.2.3", '.'), ("1 ", ' '), ("１", '１')]
-        {
+        for (text, got) in [
+            ("-1", '-'),
+            ("+1", '+'),
+            ("1e3", 'e'),
+            ("1_000", '_'),
+            ("1,5", ','),
+            ("1.2.3", '.'),
+            ("1 ", ' '),
+            ("１", '１'),
+        ] {
             check(&format!("{text} NONOS"), Err(ParseAmountError::Character { got }));
         }
         for text in [".5", "5.", ".", ""] {

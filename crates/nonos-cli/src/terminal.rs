@@ -1,0 +1,74 @@
+//! Terminal: what goes to stdout and stderr. Results go to stdout, everything else to stderr; progress only where a
+//! person looks at it.
+
+use crate::failure::Failure;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    time::Duration,
+};
+
+/// How a bar looks while it is not known how long it takes.
+const SPINNER: &str = "{spinner} {msg}";
+/// How often it moves.
+const SPINNER_TICK: Duration = Duration::from_millis(120);
+
+/// Where we print, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    /// One JSON object on stdout instead of text.
+    pub(crate) json: bool,
+    /// Errors only on stderr.
+    pub(crate) quiet: bool,
+}
+
+impl Terminal {
+    /// Whether stderr shows colors: it is a terminal, and `NO_COLOR` is not set.
+    pub(crate) fn color() -> bool {
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
+    /// Text or bytes for stdout.
+    pub(crate) fn out(self, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(bytes.as_ref())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| Failure::io("write to", Path::new("stdout"), &error))
+    }
+
+    /// The one JSON object.
+    pub(crate) fn out_json(self, value: &Value) -> Result<(), Failure> {
+        let mut text = serde_json::to_string_pretty(value).expect("a value is JSON");
+        text.push('\n');
+        self.out(text)
+    }
+
+    /// The result: `value` as JSON, or else `text`.
+    pub(crate) fn result(self, value: &Value, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+        if self.json { self.out_json(value) } else { self.out(text) }
+    }
+
+    /// A line on stderr for whoever watches, unless we are to be quiet.
+    pub(crate) fn say(self, line: &str) {
+        if !self.quiet {
+            // Nobody listens: that is no reason to stop.
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// A moving line on stderr; nothing where stderr is no terminal.
+    pub(crate) fn spinner(self, message: impl Into<String>) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(None, self.draw_target());
+        bar.set_style(ProgressStyle::with_template(SPINNER).expect("the template is a template"));
+        bar.set_message(message.into());
+        bar.enable_steady_tick(SPINNER_TICK);
+        bar
+    }
+
+    fn draw_target(self) -> ProgressDrawTarget {
+        if self.quiet || !io::stderr().is_terminal() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+    }
+}

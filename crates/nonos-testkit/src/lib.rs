@@ -1,0 +1,20 @@
+//! Oracles, random programs and hostile inputs for the tests of NONOS.
+//!
+//! [`Asm`] writes small programs by hand, [`random_program`] writes them from a seed, [`lockstep`] compares the two
+//! interpreters with each other. It is for tests and automation only: no crate of ours depends on it but as a
+//! `dev-dependency`.
+
+// The one module that calls a shared library says so itself.
+#![deny(unsafe_code)]
+
+pub mod assembler;
+pub mod checkpoint;
+pub mod fuzz;
+pub mod lockstep;
+pub mod oracle;
+pub mod packages;
+mod random_program;
+pub mod suite;
+
+pub use assembler::Asm;
+pub use random_program::{CAN_GO_WRONG, EDGE_VALUES, Shape, random_program};

@@ -1,0 +1,72 @@
+//! Automation: `cargo xtask <command>`.
+//!
+//! Each command prints what it did, and with `--json` one JSON object instead. The exit status is 0 only when everything
+//! that was asked for was done and held.
+
+#![forbid(unsafe_code)]
+// A command's output is what it is for.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod examples;
+mod fuzz;
+mod oracle;
+mod suites;
+mod test;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Automation of the NONOS workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that must hold: formatting, lints, tests, suites, oracle, fuzzing (a sample of the last two).
+    Test(test::Test),
+    /// Installs what suites and oracle need: Python packages into target/oracles, Debian packages as root.
+    Tools(tools::Tools),
+    /// Random programs and the example capsules on both interpreters, compared with an independent emulator after every
+    /// instruction.
+    Oracle(oracle::Oracle),
+    /// The official RISC-V test programs on both interpreters and beside the emulator.
+    Suites(suites::Suites),
+    /// Hostile inputs for everything that reads bytes.
+    Fuzz(fuzz::Fuzz),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Test(command) => command.run(),
+        Command::Tools(command) => command.run(),
+        Command::Oracle(command) => command.run(),
+        Command::Suites(command) => command.run(),
+        Command::Fuzz(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}
+
+/// Prints one JSON object.
+fn print_json(value: &serde_json::Value) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! `cargo xtask tools`: installs what suites and oracle need, or says how.
+
+use crate::root;
+use anyhow::{Result, bail};
+use clap::Args;
+use nonos_testkit::packages::{self, PACKAGES};
+use std::process::Command;
+
+/// A program that is needed, and the Debian package that holds it.
+const PROGRAMS: [(&str, &str); 1] = [("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf")];
+const MODULES: [&str; 3] = ["unicorn", "pythondata_cpu_vexriscv", "pythondata_cpu_picorv32"];
+
+/// See [`crate::Command::Tools`].
+#[derive(Debug, Args)]
+pub(crate) struct Tools {
+    /// Only say what is missing and how to install it.
+    #[arg(long)]
+    check: bool,
+}
+
+impl Tools {
+    pub(crate) fn run(&self) -> Result<()> {
+        let missing = if self.check { missing() } else { install() };
+        if missing.is_empty() {
+            println!("tools: all there");
+            return Ok(());
+        }
+        bail!("missing:\n{}", missing.join("\n"));
+    }
+}
+
+/// Installs what is missing, as far as that is possible here. Returns what still is, with the command that installs it.
+pub(crate) fn install() -> Vec<String> {
+    let debian = missing_programs();
+    if !debian.is_empty() && is_root() {
+        let packages = debian.iter().map(|(_, package)| *package);
+        // Without an update a fresh machine knows no packages.
+        run("apt-get", ["update", "--quiet=2"]);
+        run("apt-get", ["install", "--yes", "--quiet=2", "--no-install-recommends"].into_iter().chain(packages));
+    }
+    if !missing_modules().is_empty() {
+        let target = root().join(packages::FOLDER);
+        let target = target.to_string_lossy().into_owned();
+        let arguments =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade", "--target"];
+        run("python3", arguments.into_iter().chain([target.as_str()]).chain(PACKAGES));
+    }
+    missing()
+}
+
+/// What is missing, one line each with the command that installs it.
+pub(crate) fn missing() -> Vec<String> {
+    let mut lines: Vec<String> = missing_programs()
+        .into_iter()
+        .map(|(program, package)| format!("  {program}: apt-get install {package} (as root)"))
+        .collect();
+    lines.extend(missing_modules().into_iter().map(|module| {
+        format!("  {module}: python3 -m pip install --target {} {}", packages::FOLDER, PACKAGES.join(" "))
+    }));
+    lines
+}
+
+fn missing_programs() -> Vec<(&'static str, &'static str)> {
+    let is_missing = |program: &str| {
+        !Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    PROGRAMS.into_iter().filter(|(program, _)| is_missing(program)).collect()
+}
+
+fn missing_modules() -> Vec<&'static str> {
+    MODULES.into_iter().filter(|module| packages::folder(&root(), module).is_none()).collect()
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Runs a command; what it did not do is found out by looking again.
+fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) {
+    match Command::new(program).args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => eprintln!("{program}: {status}"),
+        Err(error) => eprintln!("{program}: {error}"),
+    }
+}
