@@ -7,6 +7,7 @@
 // A command's output is what it is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod capsules;
 mod examples;
 mod fuzz;
 mod oracle;
@@ -14,9 +15,12 @@ mod suites;
 mod test;
 mod tools;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::{self, ExitCode},
+};
 
 /// Automation of the NONOS workspace.
 #[derive(Debug, Parser)]
@@ -28,7 +32,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything that must hold: formatting, lints, tests, suites, oracle, fuzzing (a sample of the last two).
+    /// Everything that must hold: formatting, lints, tests, suites, and samples of fuzzing and oracle.
     Test(test::Test),
     /// Installs what suites and oracle need: Python packages into target/oracles, Debian packages as root.
     Tools(tools::Tools),
@@ -39,6 +43,8 @@ enum Command {
     Suites(suites::Suites),
     /// Hostile inputs for everything that reads bytes.
     Fuzz(fuzz::Fuzz),
+    /// Builds, signs and writes the example capsules; with --check compares those that are committed.
+    Capsules(capsules::Capsules),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         Command::Oracle(command) => command.run(),
         Command::Suites(command) => command.run(),
         Command::Fuzz(command) => command.run(),
+        Command::Capsules(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +70,15 @@ fn root() -> PathBuf {
     let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.pop();
     root
+}
+
+/// Runs cargo in the workspace.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status =
+        process::Command::new(cargo).args(arguments).current_dir(root()).status().context("cargo does not run")?;
+    ensure!(status.success(), "cargo {} failed", arguments.join(" "));
+    Ok(())
 }
 
 /// Prints one JSON object.

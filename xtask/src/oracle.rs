@@ -70,9 +70,8 @@ impl Oracle {
             TABLE.iter().map(|row| (row.name.to_owned(), json!(sum.opcodes[row.opcode as usize]))).collect();
         if self.json {
             let examples = self.examples(&oracle)?;
-            let compared = |c: Compared| {
-                json!({ "states": c.states, "instructions": c.instructions, "boundaries": c.boundaries })
-            };
+            let compared =
+                |c: Compared| json!({ "states": c.states, "instructions": c.instructions, "boundaries": c.boundaries });
             return print_json(&json!({
                 "oracle": format!("unicorn {major}.{minor}"),
                 "seed": self.seed,
@@ -115,7 +114,7 @@ impl Oracle {
     }
 
     fn random(&self, oracle: &nonos_testkit::oracle::Oracle) -> Result<Sum> {
-        let input: Vec<u8> = (0..20_000u32).map(|i| (i * i >> 5) as u8).collect();
+        let input: Vec<u8> = (0..20_000u32).map(|i| ((i * i) >> 5) as u8).collect();
         let job = Job::new(&input, UNSALTED, FUEL_CYCLES)?;
         let mut sum = Sum {
             programs: 0,
@@ -130,12 +129,11 @@ impl Oracle {
         while sum.instructions < self.instructions {
             let number = sum.programs;
             let seed = self.seed.wrapping_add(number);
-            let fault = (number % FAULT_ONE_IN == 3).then(|| {
-                CAN_GO_WRONG[(number / FAULT_ONE_IN) as usize % CAN_GO_WRONG.len()]
-            });
-            let short = number % SHORT_ONE_IN == 0;
+            let fault = (number % FAULT_ONE_IN == 3)
+                .then(|| CAN_GO_WRONG[(number / FAULT_ONE_IN) as usize % CAN_GO_WRONG.len()]);
+            let short = number.is_multiple_of(SHORT_ONE_IN);
             let size = if short { Shape::SHORT } else { Shape::LONG };
-            let image = random_program(seed, Shape { syscalls: number % 2 == 0, fault, ..size });
+            let image = random_program(seed, Shape { syscalls: number.is_multiple_of(2), fault, ..size });
             let context = || format!("seed {seed}, program {number}, fault {fault:?}");
             let agreement = oracle.compare(&image, job, u64::MAX).with_context(context)?;
             sum.boundaries.add(lockstep::at_boundaries(&image, job).with_context(context)?);

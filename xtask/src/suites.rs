@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use nonos_testkit::{
     oracle::Oracle,
-    suite::{Outcome, Verdict, run_picorv32, run_vexriscv},
+    suite::{Judged, Outcome, Verdict, run_picorv32, run_vexriscv},
 };
 use serde_json::{Value, json};
 
@@ -48,10 +48,14 @@ impl Suites {
 fn line(outcome: &Outcome) -> String {
     let Outcome { suite, program, verdict } = outcome;
     match verdict {
-        Verdict::Passed { instructions, compared, tests, rewritten } => {
+        Verdict::Passed { instructions, compared, judged, rewritten } => {
             let changed =
                 rewritten.csr_reads + rewritten.csr_writes + rewritten.returns + rewritten.ends + rewritten.prints;
-            let judged = if rewritten.prints > 0 { "signature equal".to_owned() } else { format!("{tests} tests") };
+            let judged = match judged {
+                Judged::Tests(count) => format!("{count} tests"),
+                Judged::Signature => "signature equal".to_owned(),
+                Judged::StoreToText => "traps with store-to-text, as it must".to_owned(),
+            };
             format!(
                 "passed  {suite} {program}: {judged}, {instructions} instructions, {compared} compared, \
                  {changed} words rewritten"
@@ -65,8 +69,13 @@ fn line(outcome: &Outcome) -> String {
 fn value(outcome: &Outcome) -> Value {
     let Outcome { suite, program, verdict } = outcome;
     match verdict {
-        Verdict::Passed { instructions, compared, tests, rewritten } => json!({
-            "suite": suite, "program": program, "verdict": "passed", "tests": tests,
+        Verdict::Passed { instructions, compared, judged, rewritten } => json!({
+            "suite": suite, "program": program, "verdict": "passed",
+            "judged_by": match judged {
+                Judged::Tests(count) => json!({ "tests": count }),
+                Judged::Signature => json!("signature"),
+                Judged::StoreToText => json!("store-to-text"),
+            },
             "instructions": instructions, "instructions_compared": compared,
             "rewritten": {
                 "csr_reads": rewritten.csr_reads, "csr_writes": rewritten.csr_writes, "mret": rewritten.returns,

@@ -60,10 +60,14 @@ pub(crate) fn missing() -> Vec<String> {
     lines
 }
 
+/// Whether the emulator is there: the oracle needs nothing else.
+pub(crate) fn has_oracle() -> bool {
+    packages::folder(&root(), MODULES[0]).is_some()
+}
+
 fn missing_programs() -> Vec<(&'static str, &'static str)> {
-    let is_missing = |program: &str| {
-        !Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
+    let is_missing =
+        |program: &str| !Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     PROGRAMS.into_iter().filter(|(program, _)| is_missing(program)).collect()
 }
 

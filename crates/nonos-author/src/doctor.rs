@@ -5,7 +5,7 @@
 use crate::{
     home::{Home, HomeError},
     keystore::{Keystore, KeystoreError},
-    process::{find_program, version_line},
+    process::{find_program, version},
     toolchain::{Compiler, Install, TARGET, Toolchain, compilers},
 };
 use std::path::Path;
@@ -156,7 +156,7 @@ struct Program {
 impl Program {
     fn check(&self, install: Install, dir: &Path) -> Check {
         let path = self.programs.iter().find_map(|program| find_program(program));
-        let found = path.and_then(|path| version_line(&path, &["--version"], dir));
+        let found = path.and_then(|path| version(&path, &["--version"], dir));
         Check {
             name: self.name,
             purpose: self.purpose,
@@ -170,7 +170,7 @@ impl Program {
 fn unicorn(install: Install, dir: &Path) -> Check {
     let python = find_program("python3");
     let ask = ["-c", "import unicorn; print('unicorn', unicorn.__version__)"];
-    let found = python.as_deref().and_then(|python| version_line(python, &ask, dir));
+    let found = python.as_deref().and_then(|python| version(python, &ask, dir));
     let pip = if python.is_some() {
         "python3 -m pip install unicorn==2.1.4".to_owned()
     } else {

@@ -1,22 +1,20 @@
 //! Licences: finds the texts of the licences that a manifest names.
 //!
-//! Looked for beside the manifest, then in the folders above it up to the top of a repository, under the names that
-//! people give them: `LICENSES/MIT.txt`, `LICENSE-MIT`, `LICENSE-APACHE`, and `LICENSE` where there is only one licence.
+//! Looked for in the folders that the build needs anyway (the project's, its workspace's), so that what lies around them
+//! does not change the capsule; under the names that people give them: `LICENSES/MIT.txt`, `LICENSE-MIT`,
+//! `LICENSE-APACHE`, and `LICENSE` where there is only one licence.
 
 use crate::build::{BuildError, BuildNote, read_bounded};
 use nonos_capsule::{LICENCES_BYTES_MAX, LicenceText, Licences};
-use std::path::{Path, PathBuf};
-
-/// Folders that are looked at: the project's own and this many above it.
-const FOLDERS_ABOVE_MAX: usize = 4;
+use std::path::PathBuf;
 
 /// Collects the texts; a note for each that is not found.
-pub(crate) fn collect(dir: &Path, expression: &str, notes: &mut Vec<BuildNote>) -> Result<Licences, BuildError> {
+pub(crate) fn collect(dirs: &[PathBuf], expression: &str, notes: &mut Vec<BuildNote>) -> Result<Licences, BuildError> {
     let names = names(expression);
     let mut texts = Vec::new();
     for name in &names {
         let candidates = candidates(name, names.len() == 1);
-        match find(dir, &candidates) {
+        match find(dirs, &candidates) {
             Some(path) => {
                 let bytes = read_bounded(&path, LICENCES_BYTES_MAX)?;
                 let text = String::from_utf8(bytes).map_err(|_| BuildError::NotUtf8 { path })?;
@@ -54,16 +52,9 @@ fn candidates(name: &str, is_only_one: bool) -> Vec<String> {
     candidates
 }
 
-fn find(dir: &Path, candidates: &[String]) -> Option<PathBuf> {
-    for folder in dir.ancestors().take(FOLDERS_ABOVE_MAX + 1) {
-        if let Some(path) = candidates.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
-            return Some(path);
-        }
-        if folder.join(".git").exists() {
-            return None;
-        }
-    }
-    None
+fn find(dirs: &[PathBuf], candidates: &[String]) -> Option<PathBuf> {
+    let in_dir = |dir: &PathBuf| candidates.iter().map(|name| dir.join(name)).find(|path| path.is_file());
+    dirs.iter().find_map(in_dir)
 }
 
 #[cfg(test)]
@@ -81,20 +72,17 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_found_here_and_above_up_to_the_repositorys_top() {
-        let outer = tempfile::tempdir().unwrap();
-        let repository = outer.path().join("repository");
-        let project = repository.join("examples/hello");
-        fs::create_dir_all(&project).unwrap();
-        fs::create_dir(repository.join(".git")).unwrap();
-        fs::write(outer.path().join("LICENSE-ISC"), "not ours").unwrap();
-        fs::write(repository.join("LICENSE-APACHE"), "apache").unwrap();
-        fs::write(repository.join("LICENSE-MIT"), "mit above").unwrap();
-        fs::write(project.join("LICENSE-MIT"), "mit here").unwrap();
+    fn texts_are_found_in_the_first_folder_that_has_them() {
+        let workspace = tempfile::tempdir().unwrap();
+        let project = tempfile::tempdir().unwrap();
+        fs::write(workspace.path().join("LICENSE-APACHE"), "apache").unwrap();
+        fs::write(workspace.path().join("LICENSE-MIT"), "mit of the workspace").unwrap();
+        fs::write(project.path().join("LICENSE-MIT"), "mit of the project").unwrap();
+        let dirs = [project.path().to_owned(), workspace.path().to_owned()];
         let mut notes = Vec::new();
-        let licences = collect(&project, "MIT OR Apache-2.0 OR ISC", &mut notes).unwrap();
+        let licences = collect(&dirs, "MIT OR Apache-2.0 OR ISC", &mut notes).unwrap();
         let found: Vec<_> = licences.texts().iter().map(|text| (text.name.as_str(), text.text.as_str())).collect();
-        assert_eq!(found, [("Apache-2.0", "apache"), ("MIT", "mit here")]);
+        assert_eq!(found, [("Apache-2.0", "apache"), ("MIT", "mit of the project")]);
         let missing = BuildNote::LicenceTextMissing { name: "ISC".into(), looked_for: "LICENSES/ISC.txt".into() };
         assert_eq!(notes, [missing]);
     }

@@ -90,8 +90,29 @@ pub(crate) fn run(tool: &str, mut command: Command, progress: &mut Progress<'_>)
     Err(ToolError::Failed { tool: tool.to_owned(), status: describe(status), last_lines: last_lines.join("\n") })
 }
 
-/// The first line that a tool writes when it is asked for its version.
-pub(crate) fn version_line(program: &Path, arguments: &[&str], dir: &Path) -> Option<String> {
+/// What a tool calls itself: the first line that it writes when it is asked, without what is said in brackets about
+/// where it was built. A recipe holds no places.
+pub(crate) fn version(program: &Path, arguments: &[&str], dir: &Path) -> Option<String> {
+    first_line(program, arguments, dir).map(|line| without_places(&line))
+}
+
+fn without_places(line: &str) -> String {
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some((before, bracket)) = rest.split_once('(') {
+        let Some((inside, after)) = bracket.split_once(')') else { break };
+        text.push_str(before);
+        if !inside.contains(['/', '\\']) {
+            text.push_str(&format!("({inside})"));
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The first line that a tool writes.
+pub(crate) fn first_line(program: &Path, arguments: &[&str], dir: &Path) -> Option<String> {
     let mut command = clean_command(program, dir);
     command.args(arguments);
     let output = run("version", command, &mut crate::progress::silent).ok()?;
@@ -197,6 +218,18 @@ mod tests {
         let error = run("sh", shell("echo first >&2; echo why >&2; exit 7"), &mut crate::progress::silent);
         let text = error.map(|_| ()).unwrap_err().to_string();
         assert!(text.contains("sh failed") && text.contains('7') && text.ends_with("first\nwhy"), "{text}");
+    }
+
+    #[test]
+    fn brackets_with_a_place_are_left_out_of_a_version() {
+        let check = |line: &str, expected: &str| assert_eq!(without_places(line), expected);
+        check(
+            "LLD 22.1.2 (/checkout/llvm 1cb4e38) (compatible with GNU linkers)",
+            "LLD 22.1.2 (compatible with GNU linkers)",
+        );
+        check("rustc 1.95.0 (59807616e 2026-04-14)", "rustc 1.95.0 (59807616e 2026-04-14)");
+        check("odd (bracket /x", "odd (bracket /x");
+        check("", "");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(crate) fn of_graph(graph: &Graph, rust_release: &str) -> Result<Sbom, SbomEr
         "purl": library,
     }));
     dependencies.push(json!({ "ref": library, "dependsOn": [] }));
-    document(root.map(|root| component("application", root)), components, dependencies)
+    let application = root.map(|root| component("application", root));
+    document(application.as_ref(), &components, &dependencies)
 }
 
 /// The SBOM of a program that came as an ELF file: all that is known is its name, its version, and its tools.
@@ -50,10 +51,10 @@ pub(crate) fn of_elf(name: &str, version: &str, tools: &[String]) -> Result<Sbom
         json!({ "type": "application", "bom-ref": format!("tool-{index}"), "name": tool, "scope": "excluded" })
     });
     let dependencies = vec![json!({ "ref": purl, "dependsOn": [] })];
-    document(Some(application), components.collect(), dependencies)
+    document(Some(&application), &components.collect::<Vec<_>>(), &dependencies)
 }
 
-fn document(application: Option<Value>, components: Vec<Value>, dependencies: Vec<Value>) -> Result<Sbom, SbomError> {
+fn document(application: Option<&Value>, components: &[Value], dependencies: &[Value]) -> Result<Sbom, SbomError> {
     let document = json!({
         "bomFormat": "CycloneDX",
         "specVersion": SPEC_VERSION,

@@ -31,9 +31,15 @@ const CARGO_CONFIG_DIR: &str = ".cargo";
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     files: BTreeMap<String, Hash32>,
+    product: Option<PathBuf>,
 }
 
 impl Sources {
+    /// Sources of which one file is what is built from them.
+    pub(crate) fn without_product(product: &Path) -> Self {
+        Self { files: BTreeMap::new(), product: Some(product.to_owned()) }
+    }
+
     /// Adds every file of a folder that counts, under `name/`; folders that are packages of their own are left out when
     /// `is_package` says so.
     pub(crate) fn add_dir(&mut self, name: &str, dir: &Path, leave_packages_out: bool) -> Result<(), SourcesError> {
@@ -70,7 +76,7 @@ impl Sources {
                     return Err(SourcesError::LinkToDir { path });
                 }
                 self.walk(&format!("{name}/{file_name}"), &path, packages_out, depth + 1)?;
-            } else if metadata.is_file() && !file_is_left_out(file_name) {
+            } else if metadata.is_file() && !file_is_left_out(file_name) && self.product.as_deref() != Some(&path) {
                 if self.files.len() >= SOURCE_FILES_MAX {
                     return Err(SourcesError::TooMany { path: dir.to_owned() });
                 }

@@ -4,9 +4,9 @@
 //! library's sources beside it, as Debian packages them; then Cargo builds `core` and `alloc` with the program. What
 //! was found is only named here; nothing is installed. The rules are in `docs/guide/20-build.md`.
 
-use crate::process::{clean_command, find_program, is_program, run, version_line};
+use crate::process::{clean_command, find_program, first_line, is_program, run, version};
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -99,7 +99,7 @@ impl Toolchain {
     fn of(compiler: &Compiler, library: Library, dir: &Path) -> Result<Self, ToolchainError> {
         let missing = || ToolchainError::Missing { install: Install::here().guest_toolchain() };
         let cargo = compiler.cargo.clone().ok_or_else(missing)?;
-        let cargo_version = version_line(&cargo, &["--version"], dir).ok_or_else(missing)?;
+        let cargo_version = version(&cargo, &["--version"], dir).ok_or_else(missing)?;
         let (linker, linker_version) =
             compiler.linker(dir).ok_or_else(|| ToolchainError::LinkerMissing { install: Install::here().linker() })?;
         Ok(Self {
@@ -138,8 +138,8 @@ impl Toolchain {
 impl Compiler {
     /// What a compiler says about itself, if it is one.
     fn probe(rustc: &Path, dir: &Path) -> Option<Self> {
-        let version = version_line(rustc, &["--version"], dir)?;
-        let sysroot = PathBuf::from(version_line(rustc, &["--print", "sysroot"], dir)?);
+        let version = version(rustc, &["--version"], dir)?;
+        let sysroot = PathBuf::from(first_line(rustc, &["--print", "sysroot"], dir)?);
         let mut verbose = clean_command(rustc, dir);
         verbose.arg("-vV");
         let verbose = run("rustc", verbose, &mut crate::progress::silent).ok()?;
@@ -154,7 +154,7 @@ impl Compiler {
             version,
             host: field("host: ")?,
             commit: field("commit-hash: ").filter(|commit| commit != "unknown"),
-            has_target: sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir(),
+            has_target: has_core(&sysroot.join("lib/rustlib").join(TARGET).join("lib")),
             has_source: sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs").is_file(),
             sysroot,
         })
@@ -170,13 +170,19 @@ impl Compiler {
     /// The linker and its version; no path where it is the compiler's own choice for the target.
     pub(crate) fn linker(&self, dir: &Path) -> Option<(Option<PathBuf>, String)> {
         let own = self.sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld");
-        if let Some(version) = version_line(&own, &["-flavor", "gnu", "--version"], dir) {
+        if let Some(version) = version(&own, &["-flavor", "gnu", "--version"], dir) {
             return Some((None, version));
         }
         let system = find_program("ld.lld")?;
-        let version = version_line(&system, &["--version"], dir)?;
+        let version = version(&system, &["--version"], dir)?;
         Some((Some(system), version))
     }
+}
+
+/// Whether a folder has the compiled `core`. An empty one is left behind where a target was removed.
+fn has_core(dir: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(dir) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 /// The compilers of this machine, the one that the search path finds first.
@@ -198,7 +204,7 @@ fn rustup_compiler(version: &str, dir: &Path) -> Option<PathBuf> {
     let release = version.split(' ').nth(1)?;
     semver::Version::parse(release).ok()?;
     let rustup = find_program("rustup")?;
-    version_line(&rustup, &["which", "--toolchain", release, "rustc"], dir).map(PathBuf::from)
+    first_line(&rustup, &["which", "--toolchain", release, "rustc"], dir).map(PathBuf::from)
 }
 
 /// How things are installed here.

@@ -69,8 +69,7 @@ pub const MEMORY_BYTES_UNIT: u32 = 1_024;
 pub const MEMORY_BYTES_MIN: u32 = 64 << 10;
 /// The memory when the manifest says nothing: 64 MiB.
 pub const MEMORY_BYTES_DEFAULT: u32 = 64 << 20;
-/// Largest fuel.
-pub const FUEL_CYCLES_MAX: u64 = 1_000_000_000_000_000_000;
+pub use nonos_types::limits::FUEL_CYCLES_MAX;
 /// The fuel when the manifest says nothing.
 pub const FUEL_CYCLES_DEFAULT: u64 = 10_000_000_000;
 /// The execution price is for this many cycles.

@@ -68,7 +68,7 @@ pub struct CargoRecipe {
     pub profile: Vec<(String, String)>,
     /// The digest of the sources; see [`source_digest`].
     pub source_digest: Hash32,
-    /// BLAKE3 of `Cargo.lock`.
+    /// BLAKE3 of the part of `Cargo.lock` that the program uses; see `docs/spec/16-recipe.md`.
     pub cargo_lock_digest: Hash32,
     /// The version of the SDK that the program links against; empty where it uses none.
     pub sdk_version: String,

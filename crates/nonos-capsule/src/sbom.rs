@@ -7,8 +7,9 @@
 use crate::section::SBOM_BYTES_MAX;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny},
+    de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use std::{fmt, marker::PhantomData};
 use thiserror::Error;
 
 /// Most arrays and objects inside each other.
@@ -30,7 +31,27 @@ struct Head {
     #[serde(rename = "serialNumber", default)]
     serial_number: Present,
     #[serde(default)]
-    metadata: Metadata,
+    metadata: Object<Metadata>,
+}
+
+/// A JSON object as a struct. A struct alone would take an array of its fields, too.
+#[derive(Default)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(OfMap(PhantomData))
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -81,7 +102,7 @@ fn check(text: &str) -> Result<(), SbomError> {
         return Err(SbomError::TooLarge { got_bytes: text.len() });
     }
     check_depth(text)?;
-    let head: Head = serde_json::from_str(text).map_err(|error| SbomError::NotJson {
+    let Object::<Head>(head) = serde_json::from_str(text).map_err(|error| SbomError::NotJson {
         line: error.line(),
         column: error.column(),
         why: error.to_string(),
@@ -97,7 +118,7 @@ fn check(text: &str) -> Result<(), SbomError> {
     if head.serial_number.0 {
         return Err(SbomError::SerialNumber);
     }
-    if head.metadata.timestamp.0 {
+    if head.metadata.0.timestamp.0 {
         return Err(SbomError::Timestamp);
     }
     Ok(())
@@ -186,6 +207,14 @@ mod tests {
         let sbom = Sbom::decode(GOOD.as_bytes()).unwrap();
         assert_eq!(sbom.as_str(), GOOD);
         assert_eq!(Sbom::new(GOOD.to_owned()), Ok(sbom));
+    }
+
+    /// A struct of serde reads an array of its fields, too; the rule is one object.
+    #[test]
+    fn arrays_in_the_place_of_objects_are_refused() {
+        for text in [r#"["CycloneDX","1.6"]"#, r#"{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":[]}"#] {
+            assert!(matches!(Sbom::decode(text.as_bytes()), Err(SbomError::NotJson { .. })), "{text}");
+        }
     }
 
     #[test]

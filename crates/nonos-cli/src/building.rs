@@ -2,10 +2,7 @@
 
 use crate::{exit::ExitClass, failure::Failure, terminal::Terminal};
 use indicatif::ProgressBar;
-use nonos_author::{
-    BuildError, Event, ProjectError, RebuildError,
-    build::BuildOptions,
-};
+use nonos_author::{BuildError, Event, ProjectError, RebuildError, build::BuildOptions};
 use std::path::Path;
 
 /// Options of every build.
@@ -48,14 +45,18 @@ fn show(spinner: &ProgressBar, event: Event<'_>) {
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         let (class, help) = match &error {
-            BuildError::Manifest(_) => (ExitClass::Manifest, "correct nonos.toml; the guide's page on the manifest lists every key"),
+            BuildError::Manifest(_) => {
+                (ExitClass::Manifest, "correct nonos.toml; the guide's page on the manifest lists every key")
+            }
             BuildError::Pack(_) | BuildError::ProofSchema { .. } | BuildError::ProofSchemaDiffers { .. } => {
                 (ExitClass::Manifest, "correct nonos.toml and build again")
             }
             BuildError::Toolchain(_) | BuildError::ToolMissing { .. } => {
                 (ExitClass::MissingTool, "`nonos doctor` says what is missing and how to get it")
             }
-            BuildError::Elf { .. } => (ExitClass::Program, "build a static RV32IM executable, as a project from `nonos new` does"),
+            BuildError::Elf { .. } => {
+                (ExitClass::Program, "build a static RV32IM executable, as a project from `nonos new` does")
+            }
             BuildError::Capsule { .. } => (ExitClass::Capsule, "get the capsule that the project depends on again"),
             BuildError::NoProject { .. } => (ExitClass::Usage, "name the project's folder: `nonos build DIR`"),
             BuildError::Io { .. } | BuildError::TooLarge { .. } => (ExitClass::Io, "check the path"),

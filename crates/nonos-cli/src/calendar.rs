@@ -14,7 +14,8 @@ pub(crate) fn now_s() -> u64 {
 
 /// `1763935200`, `2026-11-23` (its first second) or `2026-11-23T22:00:00Z`.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no time: write 2026-11-23, 2026-11-23T22:00:00Z, or seconds since 1970-01-01 UTC");
+    let wrong =
+        || format!("{text:?} is no time: write 2026-11-23, 2026-11-23T22:00:00Z, or seconds since 1970-01-01 UTC");
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().map_err(|_| wrong());
     }

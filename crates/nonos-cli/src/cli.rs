@@ -20,8 +20,8 @@ use std::path::PathBuf;
                   nonos run my-capsule.mod --input FILE\n\n`nonos help exit-codes` lists the exit codes."
 )]
 pub(crate) struct Cli {
-    /// Where keys and key statements rest (default: the user's data folder).
-    #[arg(long, global = true, env = "NONOS_HOME", value_name = "DIR", help_heading = "Global options")]
+    /// Where keys and key statements rest (default: $NONOS_HOME, or the user's data folder).
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) home: Option<PathBuf>,
 
     /// Print one JSON object on stdout instead of text.

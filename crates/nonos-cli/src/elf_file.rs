@@ -24,15 +24,23 @@ struct Segment {
 /// The program as an ELF file whose memory reaches to `memory_end`; `None` when it would be above what `nonos build --elf` takes.
 pub(crate) fn of_program(program: &Program, memory_end: u32) -> Option<Vec<u8>> {
     let (start, text_start, text_end) = (program.memory_start(), program.text_start(), program.text_end());
-    let segments: Vec<Segment> = [
-        (start, text_start, READ | WRITE),
-        (text_start, text_end, READ | EXECUTE),
-        (text_end, memory_end.max(program.reserved_end()), READ | WRITE),
-    ]
-    .into_iter()
-    .filter(|(from, to, _)| from < to)
-    .map(|(from, to, flags)| Segment { address: from, memory_bytes: to - from, bytes: memory(program, from, to), flags })
-    .collect();
+    let end = memory_end.max(program.reserved_end());
+    // Loaders protect whole pages of theirs: where nothing lies in the rest of the text's last page, data starts behind it.
+    let aligned = text_end.checked_next_multiple_of(ALIGN).unwrap_or(end).min(end);
+    let data_start = if aligned < end && memory(program, text_end, aligned).is_empty() { aligned } else { text_end };
+    let segments: Vec<Segment> =
+        [(start, text_start, READ | WRITE), (text_start, text_end, READ | EXECUTE), (data_start, end, READ | WRITE)]
+            .into_iter()
+            .filter(|(from, to, _)| from < to)
+            .map(|(from, to, flags)| {
+                let mut bytes = memory(program, from, to);
+                if flags & EXECUTE != 0 {
+                    // The text stands in the file whole: a loader cannot fill up what may not be written.
+                    bytes.resize((to - from) as usize, 0);
+                }
+                Segment { address: from, memory_bytes: to - from, bytes, flags }
+            })
+            .collect();
     let mut file = Vec::new();
     let mut words = |words: &[u32]| file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     let count = segments.len() as u32;
@@ -58,6 +66,9 @@ pub(crate) fn of_program(program: &Program, memory_end: u32) -> Option<Vec<u8>> 
 /// What memory holds from one address to another, without the zeros at the end.
 fn memory(program: &Program, from: u32, to: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
+    if from >= to {
+        return bytes;
+    }
     for (number, page) in program.pages().range(from / PAGE_BYTES..=(to - 1) / PAGE_BYTES) {
         for (index, word) in page.iter().enumerate().filter(|(_, word)| **word != 0) {
             for (byte_index, byte) in word.to_le_bytes().into_iter().enumerate() {
@@ -89,6 +100,8 @@ mod tests {
     #[test]
     fn a_program_packs_again_from_its_elf_file() {
         check(0x1_0000, 0x1_0008, 0x1_0008, &[(0x1_0000, &[1, 2, 3, 4, 5])]);
+        check(0x1_0000, 0x1_0008, 0x1_0100, &[(0x1_0000, &[1, 2, 3, 4, 5])]);
+        check(0x1_0000, 0x1_0008, 0x1_3000, &[(0x1_0000, &[1, 2, 3, 4, 5]), (0x1_2000, &[6])]);
         check(0x1_0000, 0x1_0008, 0x2_0000, &[(0x1_0000, &[1]), (0x1_0009, &[7, 0, 9]), (0x1_8fff, &[1, 2])]);
         check(0x1_0104, 0x1_2000, 0x1_2001, &[(0x1_0000, &[8]), (0x1_0103, &[1, 2, 3]), (0x1_1ffc, &[4, 5, 6, 7, 8])]);
     }

@@ -49,7 +49,12 @@ pub(crate) enum End {
 
 impl Execution<'_> {
     /// Runs a machine from where it stands.
-    pub(crate) fn run(&self, machine: &mut Machine<'_>, image: &Image, terminal: Terminal) -> Result<Executed, Failure> {
+    pub(crate) fn run(
+        &self,
+        machine: &mut Machine<'_>,
+        image: &Image,
+        terminal: Terminal,
+    ) -> Result<Executed, Failure> {
         let spinner = terminal.spinner(format!("{}: starting", self.label));
         let mut log = Log { label: self.label, shown_bytes: 0, terminal };
         let (wall, cpu) = (Instant::now(), cpu_time(UsageWho::RUSAGE_SELF));
@@ -126,7 +131,8 @@ impl Log<'_> {
             let mut stderr = io::stderr().lock();
             for line in text.lines() {
                 // What a capsule logs is not ours: nothing in it may steer the terminal.
-                let safe: String = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+                let safe: String =
+                    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
                 let _ = writeln!(stderr, "[{}] {safe}", self.label);
             }
         });

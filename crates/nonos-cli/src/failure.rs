@@ -7,6 +7,7 @@ mod advice;
 pub(crate) use advice::of_exit;
 
 use crate::exit::ExitClass;
+use serde_json::json;
 use std::{fmt, io, path::Path};
 
 /// Why a command failed.
@@ -68,10 +69,15 @@ impl Failure {
         self.class
     }
 
-    /// What to print on stderr, or nothing.
-    pub(crate) fn report(&self, color: bool) -> Option<String> {
+    /// What to print on stderr, or nothing: two lines, or one line of JSON.
+    pub(crate) fn report(&self, json: bool, color: bool) -> Option<String> {
         if self.silent {
             return None;
+        }
+        if json {
+            let (code, class) = (self.class.code(), self.class.name());
+            let object = json!({ "error": self.message, "help": self.help, "exit_code": code, "exit_class": class });
+            return Some(format!("{object}\n"));
         }
         let (red, green, plain) = if color { ("\x1b[1;31m", "\x1b[1;32m", "\x1b[0m") } else { ("", "", "") };
         Some(format!("{red}error:{plain} {}\n{green}help:{plain} {}\n", self.message, self.help))

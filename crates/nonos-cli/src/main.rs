@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     let class = match dispatch(cli.command, &context) {
         Ok(class) => class,
         Err(failure) => {
-            if let Some(report) = failure.report(Terminal::color()) {
+            if let Some(report) = failure.report(context.terminal.json, Terminal::color()) {
                 // Nobody listens: the exit code still tells.
                 let _ = std::io::stderr().lock().write_all(report.as_bytes());
             }

@@ -10,7 +10,13 @@ use std::path::{Path, PathBuf};
 pub(crate) fn open(path: &Path) -> Result<Capsule, Failure> {
     let bytes = file::read(path, CAPSULE_BYTES_MAX as u64, ExitClass::Capsule)?;
     let capsule = Capsule::decode(&bytes).map_err(|error| Failure::from(error).in_file(path))?;
-    tracing::info!("{} is capsule {} ({} {})", path.display(), capsule.id(), capsule.manifest().name(), capsule.manifest().version());
+    tracing::info!(
+        "{} is capsule {} ({} {})",
+        path.display(),
+        capsule.id(),
+        capsule.manifest().name(),
+        capsule.manifest().version()
+    );
     Ok(capsule)
 }
 

@@ -17,7 +17,11 @@ pub(crate) fn from_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let line = bytes.get(..end).unwrap_or_default();
     if line.is_empty() {
         let message = format!("{} has no passphrase in its first line", path.display());
-        return Err(Failure::new(ExitClass::Key, message, "write the passphrase there, or use --no-passphrase for a key without"));
+        return Err(Failure::new(
+            ExitClass::Key,
+            message,
+            "write the passphrase there, or use --no-passphrase for a key without",
+        ));
     }
     Ok(Zeroizing::new(line.to_vec()))
 }
@@ -28,7 +32,8 @@ pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let help = "give a file that holds it with --passphrase-file FILE";
         return Err(Failure::new(ExitClass::Key, "a passphrase is needed, and nobody is there to type it", help));
     }
-    let typed = rpassword::prompt_password(prompt).map_err(|error| Failure::io("read from", Path::new("the terminal"), &error))?;
+    let typed = rpassword::prompt_password(prompt)
+        .map_err(|error| Failure::io("read from", Path::new("the terminal"), &error))?;
     Ok(Zeroizing::new(Zeroizing::new(typed).as_bytes().to_vec()))
 }
 
@@ -36,7 +41,11 @@ pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
 pub(crate) fn ask_new() -> Result<Zeroizing<Vec<u8>>, Failure> {
     let first = ask("New passphrase: ")?;
     if first.is_empty() {
-        return Err(Failure::new(ExitClass::Key, "the passphrase is empty", "type one, or use --no-passphrase for a key without"));
+        return Err(Failure::new(
+            ExitClass::Key,
+            "the passphrase is empty",
+            "type one, or use --no-passphrase for a key without",
+        ));
     }
     if first != ask("The same again: ")? {
         return Err(Failure::new(ExitClass::Key, "the two passphrases differ", "try again"));

@@ -51,12 +51,17 @@ impl Record {
         };
         let record: Self = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         if record.format != FORMAT || record.version != VERSION {
-            return Err(wrong(format!("it is `{}` version {}, not `{FORMAT}` version {VERSION}", record.format, record.version)));
+            return Err(wrong(format!(
+                "it is `{}` version {}, not `{FORMAT}` version {VERSION}",
+                record.format, record.version
+            )));
         }
         if record.image_id.parse::<ImageId>().is_err() {
             return Err(wrong("`image_id` is no image id".to_owned()));
         }
-        if record.checkpoints.len() < 2 || !record.checkpoints.is_sorted_by(|a, b| (a.segment, a.cycles) <= (b.segment, b.cycles)) {
+        if record.checkpoints.len() < 2
+            || !record.checkpoints.is_sorted_by(|a, b| (a.segment, a.cycles) <= (b.segment, b.cycles))
+        {
             return Err(wrong("a run has a first and a last checkpoint, and they ascend".to_owned()));
         }
         if let Some(bad) = record.checkpoints.iter().find(|checkpoint| !is_digest(&checkpoint.digest)) {

@@ -31,7 +31,8 @@ impl Keys {
     pub(crate) fn open(context: &Context) -> Result<Self, Failure> {
         let home = context.home()?;
         let store = Keystore::open(&home)?;
-        let rotations = if home.statements_dir().is_dir() { StatementStore::open(&home)?.load()?.rotations } else { Vec::new() };
+        let rotations =
+            if home.statements_dir().is_dir() { StatementStore::open(&home)?.load()?.rotations } else { Vec::new() };
         Ok(Self { store, rotations })
     }
 
@@ -58,7 +59,11 @@ impl Keys {
         let mut last = signer;
         while chain.len() < ROTATIONS_MAX {
             // Where a key handed over twice, the later statement counts.
-            let next = self.rotations.iter().filter(|rotation| rotation.from().id() == last).max_by_key(|rotation| rotation.at());
+            let next = self
+                .rotations
+                .iter()
+                .filter(|rotation| rotation.from().id() == last)
+                .max_by_key(|rotation| rotation.at());
             let Some(next) = next else { break };
             chain.push(next.clone());
             last = next.to().id();

@@ -69,6 +69,10 @@ impl Terminal {
     }
 
     fn draw_target(self) -> ProgressDrawTarget {
-        if self.quiet || !io::stderr().is_terminal() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+        if self.quiet || !io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        }
     }
 }

@@ -46,12 +46,12 @@ syscalls! {
     Output 2 "output" 1 0 1 "Append bytes to the output.";
     Log 3 "log" 2 0 1 "Show text to whoever runs the capsule; not part of the claim.";
     Checkpoint 4 "checkpoint" 3 16_384 0 "End the current segment.";
-    Content 5 "content" 4 8 1 "Read content by its hash.";
-    Random 6 "random" 5 0 2 "Bytes expanded from the ticket's seed.";
+    Content 5 "content" 4 16_384 16 "Read content by its hash.";
+    Random 6 "random" 5 1_024 16 "Bytes expanded from the ticket's seed.";
     Now 7 "now" 6 0 0 "The ticket's time.";
     Sha256 16 "sha256" 7 256 0 "One compression of SHA-256.";
     Keccak 17 "keccak" 8 512 0 "One Keccak-f[1600] permutation.";
-    Poseidon2 18 "poseidon2" 9 4 0 "One Poseidon2 permutation of width 16.";
+    Poseidon2 18 "poseidon2" 9 64 0 "One Poseidon2 permutation of width 16.";
     Halt 93 "halt" 10 0 0 "End the run with a status.";
 }
 
@@ -192,7 +192,7 @@ mod tests {
                 (0, 0) => String::from("| 0 |"),
                 (base, 0) => format!("| {} |", number(base)),
                 (0, word) => format!("| {word} per word"),
-                (base, word) => format!("| {base} + {word} per word"),
+                (base, word) => format!("| {} + {word} per word", number(base)),
             };
             assert!(line.contains(&cost), "{line} should say {cost}");
         }

@@ -125,6 +125,10 @@ impl PublicKey {
         if ed25519.is_weak() {
             return Err(PublicKeyError::Ed25519SmallOrder);
         }
+        // A point with a part of small order shares its secret with seven others: not two keys, though they differ.
+        if !ed25519.to_edwards().is_torsion_free() {
+            return Err(PublicKeyError::Ed25519Torsion);
+        }
         Ok(Self::new(ed25519, ml_dsa, validity))
     }
 
@@ -191,6 +195,9 @@ pub enum PublicKeyError {
     /// The Ed25519 half is a point that verifies signatures of anyone.
     #[error("the ed25519 half is of small order and would accept forged signatures: do not use this key")]
     Ed25519SmallOrder,
+    /// The Ed25519 half is a point with a part of small order, which no key generation makes.
+    #[error("the ed25519 half has a part of small order, which no key has: get the key again from its owner")]
+    Ed25519Torsion,
 }
 
 /// Why a text is not a public key.
@@ -280,6 +287,27 @@ mod tests {
         p_plus_1[0] = 0xee;
         p_plus_1[31] = 0x7f;
         check_ed25519(p_plus_1, &PublicKeyError::Ed25519NotCanonical);
+    }
+
+    /// Eight points share one secret when a part of small order is allowed, and `shares_half_with` sees eight keys.
+    #[test]
+    fn a_key_with_a_part_of_small_order_is_refused() {
+        // The point of order 2 is (0, -1); adding it to (x, y) gives (-x, -y).
+        let good = key(1).public().encode();
+        let mut y = [0u8; 32];
+        y.copy_from_slice(&good[..32]);
+        let sign = y[31] >> 7;
+        y[31] &= 0x7f;
+        let mut minus_y = [0u8; 32];
+        let mut borrow = 0i16;
+        for (i, byte) in minus_y.iter_mut().enumerate() {
+            let p = if i == 0 { 0xed } else if i == 31 { 0x7f } else { 0xff };
+            let difference = p - i16::from(y[i]) - borrow;
+            borrow = i16::from(difference < 0);
+            *byte = difference.rem_euclid(256) as u8;
+        }
+        minus_y[31] |= (1 - sign) << 7;
+        check_ed25519(minus_y, &PublicKeyError::Ed25519Torsion);
     }
 
     #[test]

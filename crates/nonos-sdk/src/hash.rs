@@ -1,4 +1,4 @@
-//! Hashes on the machine's accelerators: each costs hundreds of times less than the same hash in software.
+//! Hashes on the machine's accelerators: far fewer cycles than the same hashes in software.
 //! `sha256`, `keccak` and `poseidon2` must be granted.
 
 use crate::syscall::{self, Aligned};

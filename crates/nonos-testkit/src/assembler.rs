@@ -41,7 +41,11 @@ enum Item {
     /// A branch or `jal` to a label.
     Way(Instruction, String),
     /// The upper or lower half of a label's address.
-    Address { rd: u8, label: String, upper: bool },
+    Address {
+        rd: u8,
+        label: String,
+        upper: bool,
+    },
 }
 
 impl Default for Asm {

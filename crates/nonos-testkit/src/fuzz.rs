@@ -79,6 +79,15 @@ pub fn fuzz(target: &Target, seed: u64, inputs: u64) -> Report {
     report
 }
 
+/// Feeds one input to a target: what libFuzzer calls.
+///
+/// # Panics
+/// When the target does, and when there is no such target.
+pub fn feed(target: &str, bytes: &[u8]) {
+    let target = TARGETS.iter().find(|one| one.name == target).unwrap_or_else(|| panic!("no target {target}"));
+    (target.accepts)(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,7 +54,7 @@ pub fn at_boundaries(image: &Image, job: Job<'_>) -> Result<Compared, Divergence
         let (event, want) = (fast.run_fast(), plain.run_plain(&mut ()));
         let place = format!("at the end of segment {}, cycle {}", plain.segment(), plain.cycles());
         same(&place, "event", &event, &want)?;
-        same_state(&place, &fast, &plain)?;
+        same_state(&place, image, &fast, &plain)?;
         compared.states += 1;
         compared.instructions = plain.instructions();
         if matches!(want, Event::ContentMissing(_)) {
@@ -112,7 +112,7 @@ pub fn at_fuel(image: &Image, job: Job<'_>, every: u64, states: u64) -> Result<C
         if boundary_due(&plain, previous.1) {
             same(&place, "event after `checkpoint`", &at_rest.step_plain(1, &mut ()), &Event::Boundary)?;
         }
-        same_state(&place, &fast, &at_rest)?;
+        same_state(&place, image, &fast, &at_rest)?;
         let mut short = Machine::new(image, UNSALTED, job.with_fuel(plain.cycles() - 1));
         let event = to_exit(&mut short);
         // Nothing traps there for another reason: that instruction ran.
@@ -183,17 +183,19 @@ fn to_exit(machine: &mut Machine<'_>) -> Event {
     }
 }
 
-fn same_state(place: &str, fast: &Machine<'_>, plain: &Machine<'_>) -> Result<(), Divergence> {
+fn same_state(place: &str, image: &Image, fast: &Machine<'_>, plain: &Machine<'_>) -> Result<(), Divergence> {
     same(place, "pc", &fast.pc(), &plain.pc())?;
     for (index, (one, other)) in fast.registers().iter().zip(plain.registers()).enumerate() {
-        same(place, &format!("x{index}"), one, &other)?;
+        if *one != other {
+            same(place, &format!("x{index}"), one, &other)?;
+        }
     }
     same(place, "cycles", &fast.cycles(), &plain.cycles())?;
     same(place, "instructions", &fast.instructions(), &plain.instructions())?;
     same(place, "segment", &fast.segment(), &plain.segment())?;
     same(place, "output", &fast.output(), &plain.output())?;
-    let pages = (0..nonos_image::PAGES).skip_while(|number| plain.page(*number).is_none());
-    for number in pages.take_while(|number| plain.page(*number).is_some()) {
+    let layout = image.layout();
+    for number in layout.memory_start / PAGE_BYTES..layout.memory_end / PAGE_BYTES {
         if fast.page(number) != plain.page(number) {
             return Err(Divergence { place: place.to_owned(), what: format!("memory page {number}") });
         }

@@ -251,23 +251,23 @@ impl Oracle {
             session.stop = None;
             let result = guest.run(&bridge, &mut session);
             if let Some(what) = session.refusal.take() {
-                return Err(session.mismatch(what));
+                return Err(session.mismatch(&what));
             }
             match session.stop {
                 // Jumping out of the window stops the oracle before the hook is called; the state is compared all the same.
                 None if result == UC_ERR_FETCH_UNMAPPED => {
                     let stop = session.before(guest.engine, guest.pc());
                     if let Some(what) = session.refusal.take() {
-                        return Err(session.mismatch(what));
+                        return Err(session.mismatch(&what));
                     }
                     let outside = matches!(session.machine.exit(), Some(Exit::Trapped { trap: Trap::JumpOutside, .. }));
                     if stop.is_none() || !outside {
-                        return Err(session.mismatch("the oracle cannot fetch, we can".to_owned()));
+                        return Err(session.mismatch("the oracle cannot fetch, we can"));
                     }
                     break;
                 }
                 None => {
-                    return Err(session.mismatch(format!("the oracle stopped by itself with error {result}")));
+                    return Err(session.mismatch(&format!("the oracle stopped by itself with error {result}")));
                 }
                 Some(Stop::Over) => break,
                 Some(Stop::Call) => {
@@ -288,7 +288,7 @@ impl Oracle {
                 }
             }
         }
-        guest.compare_memory(&session.machine, image).map_err(|what| session.mismatch(what))?;
+        guest.compare_memory(&session.machine, image).map_err(|what| session.mismatch(&what))?;
         Ok(Agreement {
             instructions: session.instructions,
             calls: session.calls,
@@ -396,10 +396,10 @@ impl Session<'_> {
         text
     }
 
-    fn mismatch(&self, what: String) -> Mismatch {
+    fn mismatch(&self, what: &str) -> Mismatch {
         let pc = self.machine.pc();
         let word = self.machine.word(pc).and_then(decode);
-        let what = word.map_or(what.clone(), |instruction| format!("{what} (next: {instruction})"));
+        let what = word.map_or_else(|| what.to_owned(), |instruction| format!("{what} (next: {instruction})"));
         Mismatch { instructions: self.instructions, pc, what }
     }
 }

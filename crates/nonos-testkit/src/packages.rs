@@ -23,7 +23,8 @@ pub fn folder(root: &Path, module: &str) -> Option<PathBuf> {
         return Some(installed);
     }
     let script = format!("import importlib.util as u; print(u.find_spec('{module}').submodule_search_locations[0])");
-    let answer = Command::new("python3").args(["-c", &script]).output().ok().filter(|output| output.status.success())?;
+    let answer =
+        Command::new("python3").args(["-c", &script]).output().ok().filter(|output| output.status.success())?;
     let folder = PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim());
     folder.is_dir().then_some(folder)
 }

@@ -43,8 +43,8 @@ pub enum Verdict {
         instructions: u64,
         /// Instructions after which the registers were compared with the oracle.
         compared: u64,
-        /// Numbered tests that it went through; 0 where it is judged by its signature.
-        tests: usize,
+        /// What it was judged by.
+        judged: Judged,
         /// Words that were changed before it ran.
         rewritten: Rewrites,
     },
@@ -58,6 +58,17 @@ pub enum Verdict {
         /// Why.
         why: &'static str,
     },
+}
+
+/// What a program that passed was judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// It went through this many numbered tests and says that all held.
+    Tests(usize),
+    /// The memory that it put out is the reference's.
+    Signature,
+    /// It changes its own code and trapped with store-to-text, as it must here.
+    StoreToText,
 }
 
 /// Why a suite cannot run.
@@ -140,7 +151,7 @@ fn run(
         Ok(Verdict::Passed {
             instructions: tests.instructions,
             compared: agreement.instructions,
-            tests: tests.numbers.len(),
+            judged: Judged::Tests(tests.numbers.len()),
             rewritten,
         })
     };

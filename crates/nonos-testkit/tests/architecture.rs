@@ -49,8 +49,10 @@ fn allowed(cell: &str, all: &BTreeSet<String>) -> BTreeSet<String> {
 
 #[test]
 fn every_crate_stands_in_the_table_and_every_row_is_a_crate() {
-    let real: BTreeSet<String> =
-        crates().into_keys().map(|name| if name.starts_with("examples/") { "examples/*".into() } else { name }).collect();
+    let real: BTreeSet<String> = crates()
+        .into_keys()
+        .map(|name| if name.starts_with("examples/") { "examples/*".into() } else { name })
+        .collect();
     let listed: BTreeSet<String> = rows().into_keys().collect();
     assert_eq!(real, listed);
 }

@@ -5,7 +5,7 @@ use nonos_image::{Salt, commit_bytes};
 use nonos_types::{
     Digest, Hash32,
     domain::TAG_INPUT,
-    limits::{INPUT_BYTES_MAX, OUTPUT_BYTES_MAX},
+    limits::{FUEL_CYCLES_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX},
 };
 use thiserror::Error;
 
@@ -65,7 +65,8 @@ impl<'a> Job<'a> {
             return Err(JobError::InputTooLarge { got_bytes: input.len() as u64 });
         }
         let input_commitment = commit_bytes(TAG_INPUT, salt, input);
-        Ok(Self { input, input_commitment, ticket: TicketSeed::default(), fuel_cycles, content: &NO_CONTENT })
+        let job = Self { input, input_commitment, ticket: TicketSeed::default(), fuel_cycles: 0, content: &NO_CONTENT };
+        Ok(job.with_fuel(fuel_cycles))
     }
 
     /// With a ticket's seed and time.
@@ -80,10 +81,10 @@ impl<'a> Job<'a> {
         Self { content, ..self }
     }
 
-    /// With other fuel.
+    /// With other fuel, at most `FUEL_CYCLES_MAX`.
     #[must_use]
     pub fn with_fuel(self, fuel_cycles: u64) -> Self {
-        Self { fuel_cycles, ..self }
+        Self { fuel_cycles: fuel_cycles.min(FUEL_CYCLES_MAX), ..self }
     }
 
     /// The commitment to the input.

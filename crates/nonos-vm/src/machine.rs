@@ -25,7 +25,7 @@ const _: () = {
     let mut row = 0;
     while row < nonos_isa::SYSCALLS.len() {
         let syscall = nonos_isa::SYSCALLS[row].syscall;
-        assert!(syscall.cycles(words) + pages * PAGE_CYCLES <= SEGMENT_CYCLES / 8);
+        assert!(syscall.cycles(words) + pages * PAGE_CYCLES <= SEGMENT_CYCLES / 2);
         row += 1;
     }
     assert!(Syscall::Checkpoint.cycles(0) < SEGMENT_CYCLES);
@@ -92,6 +92,9 @@ pub struct Machine<'a> {
     pub(crate) transcript: Digest,
     pub(crate) log: Vec<u8>,
     pub(crate) boundary_due: bool,
+    /// For `CheckpointPolicy::Auto`: where it last computed a checkpoint, and the most pages that a segment wrote since.
+    pub(crate) auto_cycles: u64,
+    pub(crate) auto_pages: u64,
     pub(crate) exit: Option<Exit>,
     /// The text, decoded word by word; `None` is an illegal instruction.
     pub(crate) text: Vec<Option<Instruction>>,
@@ -136,6 +139,8 @@ impl<'a> Machine<'a> {
             transcript: Digest::ZERO,
             log: Vec::new(),
             boundary_due: false,
+            auto_cycles: 0,
+            auto_pages: 0,
             exit: None,
             text,
             code,
@@ -181,7 +186,7 @@ impl<'a> Machine<'a> {
             StepEnd::Retired => Event::Stepped,
             StepEnd::Boundary => {
                 self.boundary_due = false;
-                self.memory.end_segment();
+                self.auto_pages = self.auto_pages.max(self.memory.end_segment());
                 self.segment += 1;
                 self.segment_cycles = 0;
                 Event::Boundary
@@ -200,12 +205,6 @@ impl<'a> Machine<'a> {
     /// The checkpoint at which the machine is; only after [`Event::Boundary`], [`Event::Exit`] or before the start.
     pub fn checkpoint(&mut self) -> Checkpoint {
         Checkpoint::of(self)
-    }
-
-    /// Pages written since a checkpoint was last computed.
-    #[must_use]
-    pub fn dirty_pages(&self) -> usize {
-        self.memory.dirty_pages()
     }
 
     /// Registers x0 to x31.

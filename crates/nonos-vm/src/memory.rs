@@ -152,19 +152,18 @@ impl Memory {
         core::mem::replace(&mut self.words[offset as usize / 4], word)
     }
 
-    /// Forgets what this segment touched: the next segment starts with every page untouched.
-    pub(crate) fn end_segment(&mut self) {
+    /// Forgets what this segment touched: the next segment starts with every page untouched. Returns how many pages it
+    /// wrote, those with text left out.
+    pub(crate) fn end_segment(&mut self) -> u64 {
+        let mut written = 0;
         for page in core::mem::take(&mut self.touched) {
             if self.state[page as usize] == WRITTEN {
                 self.mark_dirty(page);
+                written += 1;
             }
             self.state[page as usize] = UNTOUCHED;
         }
-    }
-
-    /// Pages written since the tree was brought up to date, those of this segment left out.
-    pub(crate) fn dirty_pages(&self) -> usize {
-        self.dirty_pages.len()
+        written
     }
 
     /// The tree over the memory as it is at a segment boundary.

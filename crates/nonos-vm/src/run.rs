@@ -9,9 +9,12 @@ use core::{num::NonZeroU64, ops::ControlFlow};
 use nonos_types::{Digest, Hash32, ImageId};
 use thiserror::Error;
 
-/// [`CheckpointPolicy::Auto`] computes a checkpoint when this many cycles have passed for each page to hash. Hashing a
-/// page takes about as long as running 3,500 instructions, so the cost stays near a twentieth of the run.
-pub const CHECKPOINT_PAGE_CYCLES: u64 = 1 << 16;
+/// [`CheckpointPolicy::Auto`] computes a checkpoint when this many cycles have passed for each page to
+/// hash, estimated as the most that one segment wrote. Hashing a
+/// page takes about as long as running 7,000 instructions, so the cost stays at a few hundredths of the run.
+pub const CHECKPOINT_PAGE_CYCLES: u64 = 1 << 18;
+/// What a checkpoint costs besides its pages (registers, counters, the way to the root), counted in pages.
+pub const CHECKPOINT_PAGES_FIXED: u64 = 8;
 
 /// Which interpreter runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +30,8 @@ pub enum Engine {
 /// themselves do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CheckpointPolicy {
-    /// Whenever [`CHECKPOINT_PAGE_CYCLES`] have passed for each page written: cheap beside the run itself.
+    /// Whenever [`CHECKPOINT_PAGE_CYCLES`] have passed for each page that one segment wrote at most, and for
+    /// [`CHECKPOINT_PAGES_FIXED`] more: cheap beside the run itself.
     #[default]
     Auto,
     /// At every n-th boundary.
@@ -100,7 +104,6 @@ pub fn run<'a>(
     on_boundary: &mut dyn FnMut(&mut Machine<'a>, Option<&Checkpoint>) -> ControlFlow<()>,
 ) -> Result<Run, RunError> {
     let mut checkpoints = alloc::vec![machine.checkpoint()];
-    let mut cycles_at_last = machine.cycles();
     let exit = loop {
         let event = match options.engine {
             Engine::Fast => machine.run_fast(),
@@ -115,12 +118,16 @@ pub fn run<'a>(
                     CheckpointPolicy::Ends => false,
                     CheckpointPolicy::Every(n) => machine.segment().is_multiple_of(n.get()),
                     CheckpointPolicy::Auto => {
-                        let pages = machine.dirty_pages().max(1) as u64;
-                        machine.cycles() - cycles_at_last >= pages * CHECKPOINT_PAGE_CYCLES
+                        let pages = machine.auto_pages + CHECKPOINT_PAGES_FIXED;
+                        let due = machine.cycles() - machine.auto_cycles >= pages * CHECKPOINT_PAGE_CYCLES;
+                        if due {
+                            machine.auto_cycles = machine.cycles();
+                            machine.auto_pages = 0;
+                        }
+                        due
                     }
                 };
                 if due {
-                    cycles_at_last = machine.cycles();
                     checkpoints.push(machine.checkpoint());
                 }
                 let computed = checkpoints.last().filter(|_| due);

@@ -3,13 +3,16 @@
 //! Spec: `docs/spec/32-snapshot.md`. A snapshot names the image, the input and the ticket that it belongs to and holds
 //! only what differs from the image. Whoever resumes it computes the checkpoint's digest again and compares.
 
-use crate::{io::Job, machine::Machine};
+use crate::{
+    io::Job,
+    machine::{Machine, PAGE_CYCLES, SEGMENT_CYCLES},
+};
 use alloc::{collections::BTreeMap, vec::Vec};
 use nonos_image::{Image, PAGE_BYTES, PAGE_WORDS, Page, Salt};
 use nonos_types::{
     Digest, DigestError, ImageId,
     codec::{CodecError, Reader, Writer},
-    limits::{MEMORY_BYTES_MAX, OUTPUT_BYTES_MAX},
+    limits::{FUEL_CYCLES_MAX, MEMORY_BYTES_MAX, OUTPUT_BYTES_MAX},
 };
 use thiserror::Error;
 
@@ -33,6 +36,8 @@ pub struct Snapshot {
     segment: u64,
     input_position: u64,
     random_position: u64,
+    auto_cycles: u64,
+    auto_pages: u64,
     transcript: Digest,
     output: Vec<u8>,
     pages: BTreeMap<u32, Page>,
@@ -65,6 +70,22 @@ impl Snapshot {
         crate::TicketSeed { seed: self.ticket_seed, time_s: self.ticket_time_s }
     }
 
+    /// A field that no run of any program has at a boundary: every jump goes to a multiple of 4, positions move in whole
+    /// words, and each segment, instruction and word has cost a cycle. Keeps the counters away from overflow, too.
+    fn impossible(&self, input_bytes: u64) -> Option<&'static str> {
+        let checks = [
+            ("pc", !self.pc.is_multiple_of(4)),
+            ("cycles", self.cycles > FUEL_CYCLES_MAX),
+            ("auto_cycles", self.auto_cycles > self.cycles),
+            ("auto_pages", self.auto_pages > SEGMENT_CYCLES / PAGE_CYCLES),
+            ("instructions", self.instructions > self.cycles),
+            ("segment", self.segment > self.cycles),
+            ("input_position", !self.input_position.is_multiple_of(4) && self.input_position != input_bytes),
+            ("random_position", !self.random_position.is_multiple_of(4) || self.random_position / 2 > self.cycles),
+        ];
+        checks.into_iter().find(|(_, broken)| *broken).map(|(field, _)| field)
+    }
+
     /// The canonical bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -80,7 +101,8 @@ impl Snapshot {
         for register in &self.registers[1..] {
             w.u32(*register);
         }
-        for number in [self.cycles, self.instructions, self.segment, self.input_position, self.random_position] {
+        let positions = [self.input_position, self.random_position, self.auto_cycles, self.auto_pages];
+        for number in [self.cycles, self.instructions, self.segment].into_iter().chain(positions) {
             w.u64(number);
         }
         w.raw(&self.transcript.to_bytes());
@@ -123,6 +145,8 @@ impl Snapshot {
         let segment = r.u64("segment")?;
         let input_position = r.u64("input_position")?;
         let random_position = r.u64("random_position")?;
+        let auto_cycles = r.u64("auto_cycles")?;
+        let auto_pages = r.u64("auto_pages")?;
         let transcript = digest(&mut r, "transcript")?;
         let output = r.bytes("output", OUTPUT_BYTES_MAX as usize)?.to_vec();
         let count = r.count("pages", (MEMORY_BYTES_MAX / PAGE_BYTES) as usize, 4 + PAGE_BYTES as usize)?;
@@ -155,6 +179,8 @@ impl Snapshot {
             segment,
             input_position,
             random_position,
+            auto_cycles,
+            auto_pages,
             transcript,
             output,
             pages,
@@ -194,6 +220,8 @@ impl<'a> Machine<'a> {
             segment: self.segment,
             input_position: self.input_position,
             random_position: self.random_position,
+            auto_cycles: self.auto_cycles,
+            auto_pages: self.auto_pages,
             transcript: self.transcript,
             output: self.output.clone(),
             pages,
@@ -222,6 +250,9 @@ impl<'a> Machine<'a> {
         if snapshot.input_position > job.input.len() as u64 {
             return Err(SnapshotError::InputPosition { got: snapshot.input_position });
         }
+        if let Some(field) = snapshot.impossible(job.input.len() as u64) {
+            return Err(SnapshotError::Impossible { field });
+        }
         let first = machine.layout.memory_start / PAGE_BYTES;
         for (number, page) in &snapshot.pages {
             let inside = number.checked_sub(first).filter(|page| *page < machine.memory.pages());
@@ -240,6 +271,8 @@ impl<'a> Machine<'a> {
         machine.segment = snapshot.segment;
         machine.input_position = snapshot.input_position;
         machine.random_position = snapshot.random_position;
+        machine.auto_cycles = snapshot.auto_cycles;
+        machine.auto_pages = snapshot.auto_pages;
         machine.transcript = snapshot.transcript;
         machine.output.clone_from(&snapshot.output);
         let text_changed = snapshot.pages.keys().any(|number| {
@@ -329,6 +362,12 @@ pub enum SnapshotError {
     InputPosition {
         /// What it states.
         got: u64,
+    },
+    /// A value that no run has at a boundary.
+    #[error("the checkpoint states a `{field}` that no run has: it was made up or damaged")]
+    Impossible {
+        /// Which field.
+        field: &'static str,
     },
     /// The text is not the image's.
     #[error("the checkpoint changes the program's text")]

@@ -239,25 +239,24 @@ impl Machine<'_> {
     fn perform_content(&mut self, hash_at: u32, to: u32, bytes: u32, observer: &mut impl Observer) {
         let (hash, at) = self.content_asked_for(hash_at);
         let content = self.job.content.get(&hash).expect("the plan found it");
-        let left = (content.len() as u64).saturating_sub(at) - u64::from(bytes);
+        let size = content.len() as u64;
+        let left = size.saturating_sub(at) - u64::from(bytes);
         // Reading the hash touches its pages, as the plan charged.
         let _: [u32; HASH_WORDS as usize] = self.read_words(hash_at, observer);
         self.set_register(A0, bytes);
         self.set_register(A1, u32::try_from(left).unwrap_or(u32::MAX));
-        if bytes == 0 {
-            return;
-        }
-        let part = &content[at as usize..at as usize + bytes as usize];
+        let part = if bytes == 0 { &[][..] } else { &content[at as usize..at as usize + bytes as usize] };
         self.write_bytes(to, part, observer);
         let c = &self.compressor;
-        let limb = |number: u64, i: u32| (number >> (16 * i)) as u16;
+        let limb = |number: u64, i: usize| (number >> (16 * i)) as u16;
         let mut block = [0; 16];
         block[0] = TAG_CONTENT_EVENT;
         for i in 0..4 {
-            block[1 + i as usize] = limb(at, i);
+            block[1 + i] = limb(at, i);
+            block[5 + i] = limb(size, i);
         }
-        block[5] = limb(u64::from(bytes), 0);
-        block[6] = limb(u64::from(bytes), 1);
+        block[9] = limb(u64::from(bytes), 0);
+        block[10] = limb(u64::from(bytes), 1);
         let asked = c.pair(c.block(limbs_of_32(hash.as_bytes())), c.block(block));
         let event = c.pair(asked, commit_bytes(TAG_CONTENT, UNSALTED, part));
         self.transcript = c.pair(self.transcript, event);

@@ -63,12 +63,13 @@ pub(super) fn build(
     let graph = read_graph(&toolchain, dir, &manifest_path, &features, options, progress)?;
     let package = graph.root().ok_or(crate::graph::GraphError::NoPackage)?;
     let binary = choose_binary(package, manifest.build().and_then(|build| build.binary.as_deref()))?;
+    let target_dir = options.target_dir.map_or_else(|| graph.target_dir.join("nonos"), Path::to_owned);
     // Cargo hashes the place of a package beside the workspace into the program's symbols.
     if let Some(outside) = graph.local().find(|package| !package.dir.starts_with(&graph.workspace_root)) {
         let (package, root) = (outside.name.clone(), graph.workspace_root.clone());
         return Err(BuildError::PackageOutside { package, root });
     }
-    let flags = Flags::new(&toolchain, &graph)?;
+    let flags = Flags::new(&toolchain, &graph, &target_dir)?;
     let profile = Profile::read(&graph.workspace_root)?;
 
     progress(Event::Step(Step::DigestSources));
@@ -79,7 +80,7 @@ pub(super) fn build(
     command.args(["build", "--release", "--message-format=json-render-diagnostics"]);
     command.arg("--manifest-path").arg(&manifest_path);
     command.args(["--package", &format!("{}@{}", package.name, package.version), "--bin", &binary, "--target", TARGET]);
-    command.arg("--target-dir").arg(options.target_dir.map_or_else(|| graph.target_dir.join("nonos"), Path::to_owned));
+    command.arg("--target-dir").arg(&target_dir);
     if toolchain.library == Library::FromSource {
         command.args(LIBRARY_FLAGS);
     }
@@ -108,7 +109,8 @@ pub(super) fn build(
         cargo_lock_digest: hash(graph.locked_lines().as_bytes()),
         sdk_version: sdk.map(|sdk| sdk.version.clone()).unwrap_or_default(),
     };
-    Ok(Program { elf, recipe: Recipe::Cargo(Box::new(recipe)), sbom: sbom::of_graph(&graph, &release)? })
+    let more_dirs = vec![graph.workspace_root.clone()];
+    Ok(Program { elf, more_dirs, recipe: Recipe::Cargo(Box::new(recipe)), sbom: sbom::of_graph(&graph, &release)? })
 }
 
 /// Flags for rustc: as this machine gives them, and as the recipe records them.
@@ -118,7 +120,7 @@ struct Flags {
 }
 
 impl Flags {
-    fn new(toolchain: &Toolchain, graph: &Graph) -> Result<Self, BuildError> {
+    fn new(toolchain: &Toolchain, graph: &Graph, target_dir: &Path) -> Result<Self, BuildError> {
         let mut given = Vec::new();
         let mut recorded = Vec::new();
         if toolchain.library == Library::FromSource {
@@ -130,7 +132,7 @@ impl Flags {
         for package in graph.packages.iter().filter(|package| package.source.is_some()) {
             given.push(remap(&package.dir, &format!("/packages/{}-{}", package.name, package.version))?);
         }
-        given.push(remap(&graph.target_dir, "/target")?);
+        given.push(remap(target_dir, "/target")?);
         let library = toolchain.library_source();
         // The name that the library's own builds have.
         let library_name = format!("/rustc/{}", toolchain.commit.as_deref().unwrap_or("library"));

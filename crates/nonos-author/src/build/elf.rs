@@ -6,13 +6,16 @@
 
 use super::{BuildError, Program, read_bounded, sources_of};
 use crate::{
-    process::{clean_command, find_program, run, version_line},
+    process::{clean_command, find_program, run, version},
     progress::{Event, Progress, Step},
     sbom,
 };
 use elf::{ElfBytes, endian::AnyEndian};
 use nonos_capsule::{ELF_BYTES_MAX, ManifestToml, PrebuiltRecipe, RECIPE_ITEMS_MAX, Recipe};
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Runs `build.command` and takes the ELF file that it wrote.
 pub(super) fn build_by_command(
@@ -27,16 +30,20 @@ pub(super) fn build_by_command(
     let mut tools = Vec::new();
     for tool in build.tools.unwrap_or_default() {
         let path = find_program(&tool);
-        let version = path.and_then(|path| version_line(&path, &["--version"], dir));
+        let version = path.and_then(|path| version(&path, &["--version"], dir));
         tools.push(version.ok_or(BuildError::ToolMissing { tool })?);
     }
     progress(Event::Step(Step::DigestSources));
-    let digest = sources_of(dir, &build.sources.unwrap_or_default())?.digest()?;
+    let digest = sources_of(dir, &elf, &build.sources.unwrap_or_default())?.digest()?;
     progress(Event::Step(Step::BuildProgram));
     let mut command = clean_command(program, dir);
     command.args(arguments);
-    run(program, command, progress)?;
-    if !elf.is_file() {
+    // A command such as `make` leaves a file alone that it takes for new enough, whatever made it.
+    let before = set_aside(&elf)?;
+    let result = run(program, command, progress);
+    if result.is_err() || !elf.is_file() {
+        before.restore(&elf)?;
+        result?;
         return Err(BuildError::NoElf { path: elf });
     }
     tools.extend(comments(&elf)?);
@@ -49,6 +56,27 @@ pub(super) fn take(manifest: &ManifestToml, elf: PathBuf) -> Result<Program, Bui
     finish(manifest, elf, PrebuiltRecipe { tools, source_digest: None })
 }
 
+/// The file that an earlier build left, moved out of the way; it is gone when this is dropped.
+struct SetAside(Option<tempfile::TempPath>);
+
+fn set_aside(elf: &Path) -> Result<SetAside, BuildError> {
+    if !elf.is_file() {
+        return Ok(SetAside(None));
+    }
+    let failed = |source| BuildError::Io { path: elf.to_owned(), source };
+    let dir = elf.parent().unwrap_or(Path::new("."));
+    let place = tempfile::NamedTempFile::new_in(dir).map_err(failed)?.into_temp_path();
+    fs::rename(elf, &place).map_err(failed)?;
+    Ok(SetAside(Some(place)))
+}
+
+impl SetAside {
+    fn restore(self, elf: &Path) -> Result<(), BuildError> {
+        let Some(place) = self.0 else { return Ok(()) };
+        place.persist(elf).map_err(|error| BuildError::Io { path: elf.to_owned(), source: error.error })
+    }
+}
+
 fn finish(manifest: &ManifestToml, elf: PathBuf, mut recipe: PrebuiltRecipe) -> Result<Program, BuildError> {
     recipe.tools.sort_unstable();
     recipe.tools.dedup();
@@ -56,7 +84,7 @@ fn finish(manifest: &ManifestToml, elf: PathBuf, mut recipe: PrebuiltRecipe) -> 
     recipe.tools.truncate(RECIPE_ITEMS_MAX);
     let sbom =
         sbom::of_elf(manifest.name().unwrap_or_default(), manifest.version().unwrap_or_default(), &recipe.tools)?;
-    Ok(Program { elf, recipe: Recipe::Prebuilt(recipe), sbom })
+    Ok(Program { elf, more_dirs: Vec::new(), recipe: Recipe::Prebuilt(recipe), sbom })
 }
 
 /// Whether a recipe may hold the text: some compilers name the address of their sources.

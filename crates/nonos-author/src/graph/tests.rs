@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn package(name: &str, version: &str, local: bool, kind: &str, requests: Value) -> Value {
+fn package(name: &str, version: &str, local: bool, kind: &str, requests: &Value) -> Value {
     let source = if local { Value::Null } else { json!("registry+https://example.org/index") };
     json!({
         "id": name, "name": name, "version": version, "edition": "2024", "license": "MIT/Apache-2.0",
@@ -28,12 +28,12 @@ fn edge(name: &str, kinds: &[Option<&str>]) -> Value {
 fn metadata() -> Value {
     json!({
         "packages": [
-            package("serde", "1.0.0+x", false, "lib", json!([request("derive", None)])),
-            package("app", "0.1.0", true, "bin", json!([request("sdk", None), request("mock", Some("dev"))])),
-            package("sdk", "0.1.0", true, "lib", json!([request("serde", None)])),
-            package("derive", "1.0.0", false, "proc-macro", json!([])),
-            package("mock", "1.0.0", false, "lib", json!([])),
-            package("other", "1.0.0", false, "lib", json!([])),
+            package("serde", "1.0.0+x", false, "lib", &json!([request("derive", None)])),
+            package("app", "0.1.0", true, "bin", &json!([request("sdk", None), request("mock", Some("dev"))])),
+            package("sdk", "0.1.0", true, "lib", &json!([request("serde", None)])),
+            package("derive", "1.0.0", false, "proc-macro", &json!([])),
+            package("mock", "1.0.0", false, "lib", &json!([])),
+            package("other", "1.0.0", false, "lib", &json!([])),
         ],
         "resolve": { "nodes": [
             { "id": "app", "deps": [edge("sdk", &[None]), edge("mock", &[Some("dev")])] },

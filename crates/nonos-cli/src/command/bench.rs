@@ -29,7 +29,9 @@ enum BenchCommand {
 /// memory and hash. Every round runs each way once, one after the other, and what is reported is the median over the
 /// rounds. Times are processor time, so that other work on the machine disturbs less; wall times stand beside them.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n    nonos bench run\n    nonos bench run --json --seconds 60\n    nonos bench run my-capsule.mod")]
+#[command(
+    after_help = "Examples:\n    nonos bench run\n    nonos bench run --json --seconds 60\n    nonos bench run my-capsule.mod"
+)]
 struct BenchRunArgs {
     /// Capsules that need no input.
     #[arg(value_name = "FILE.mod")]
@@ -108,11 +110,18 @@ fn text_of(overall: &Overall, results: &[CaseResult]) -> String {
         "{:14} {:>12} {:>9} {:>9} {:>9} {:>11} {:>11} {:>9}\n",
         "", "instructions", "fast", "default", "plain", "checkpoints", "all of them", "of qemu"
     );
-    let mut row = |name: &str, instructions: String, [fast, default, plain]: [f64; 3], [auto, every]: [f64; 2], qemu: Option<f64>| {
+    let mut row = |name: &str,
+                   instructions: String,
+                   [fast, default, plain]: [f64; 3],
+                   [auto, every]: [f64; 2],
+                   qemu: Option<f64>| {
         let qemu = qemu.map_or_else(|| "-".to_owned(), |ratio| format!("{:.0} %", ratio * 100.0));
         let (auto, every) = (format!("{:+.1} %", auto * 100.0), format!("{:+.1} %", every * 100.0));
         // Writing to a text does not fail.
-        let _ = writeln!(text, "{name:14} {instructions:>12} {fast:>9.0} {default:>9.0} {plain:>9.0} {auto:>11} {every:>11} {qemu:>9}");
+        let _ = writeln!(
+            text,
+            "{name:14} {instructions:>12} {fast:>9.0} {default:>9.0} {plain:>9.0} {auto:>11} {every:>11} {qemu:>9}"
+        );
     };
     for result in results {
         row(

@@ -54,7 +54,8 @@ pub(crate) fn build(args: &BuildArgs, context: &Context) -> Result<ExitClass, Fa
     let options = args.building.options(args.elf.as_deref());
     let Built { mut capsule, image_id, notes, .. } =
         with_progress(context.terminal, |progress| build_project(&args.dir, &options, progress))?;
-    let signed_with = if args.no_sign { Vec::new() } else { sign(&mut capsule, args.passphrase_file.as_deref(), context)? };
+    let signed_with =
+        if args.no_sign { Vec::new() } else { sign(&mut capsule, args.passphrase_file.as_deref(), context)? };
     let manifest = capsule.manifest();
     let output = args.output.clone().unwrap_or_else(|| {
         let file_name = format!("{}.mod", manifest.name());
@@ -82,7 +83,11 @@ pub(crate) fn build(args: &BuildArgs, context: &Context) -> Result<ExitClass, Fa
         "threshold": need,
         "notes": notes.iter().map(BuildNote::to_string).collect::<Vec<_>>(),
     });
-    let signed = if signed_with.is_empty() { "not signed".to_owned() } else { format!("signed with {}", signed_with.join(", ")) };
+    let signed = if signed_with.is_empty() {
+        "not signed".to_owned()
+    } else {
+        format!("signed with {}", signed_with.join(", "))
+    };
     let text = format!(
         "built {} {} -> {} ({}, {signed})\n  capsule id  {}\n  image id    {image_id}\n",
         manifest.name(),

@@ -86,7 +86,11 @@ pub(crate) fn demo(args: &DemoArgs, context: &Context) -> Result<ExitClass, Fail
     })?;
     let ok = step(&mut steps, "compare", || {
         let ok = run.exit == Exit::Halted { status: 0 } && run.output == example::DEMO_EXPECTED;
-        let detail = format!("output of {} {} the committed one", number::bytes(run.output.len() as u64), if ok { "is" } else { "IS NOT" });
+        let detail = format!(
+            "output of {} {} the committed one",
+            number::bytes(run.output.len() as u64),
+            if ok { "is" } else { "IS NOT" }
+        );
         Ok((ok, detail))
     })?;
     if let Some(dir) = &args.keep {
@@ -97,7 +101,11 @@ pub(crate) fn demo(args: &DemoArgs, context: &Context) -> Result<ExitClass, Fail
     Ok(if ok { ExitClass::Ok } else { ExitClass::Differs })
 }
 
-fn step<T>(steps: &mut Vec<Step>, name: &'static str, work: impl FnOnce() -> Result<(T, String), Failure>) -> Result<T, Failure> {
+fn step<T>(
+    steps: &mut Vec<Step>,
+    name: &'static str,
+    work: impl FnOnce() -> Result<(T, String), Failure>,
+) -> Result<T, Failure> {
     let start = Instant::now();
     let (result, detail) = work()?;
     steps.push(Step { name, wall: start.elapsed(), detail });

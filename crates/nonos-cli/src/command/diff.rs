@@ -78,7 +78,11 @@ pub(crate) fn diff(args: &DiffArgs, context: &Context) -> Result<ExitClass, Fail
         return diff_records(a, b, context);
     }
     let Some(a_path) = &args.a else {
-        return Err(Failure::new(ExitClass::Usage, "there is nothing to compare", "name a capsule, or two records with --record"));
+        return Err(Failure::new(
+            ExitClass::Usage,
+            "there is nothing to compare",
+            "name a capsule, or two records with --record",
+        ));
     };
     let open = |path: &Path| {
         let capsule = package::open(path)?;
@@ -123,7 +127,11 @@ pub(crate) fn diff(args: &DiffArgs, context: &Context) -> Result<ExitClass, Fail
 }
 
 fn text_of_alike(alike: &Alike) -> String {
-    let memory = if alike.last[0] == alike.last[1] { "" } else { " (their images differ, in memory that no instruction looked at)" };
+    let memory = if alike.last[0] == alike.last[1] {
+        ""
+    } else {
+        " (their images differ, in memory that no instruction looked at)"
+    };
     format!(
         "no difference in {} instructions{memory}; both {}, last checkpoint {}\n",
         number::grouped(alike.instructions),
@@ -245,7 +253,12 @@ fn diff_records(a_path: &Path, b_path: &Path, context: &Context) -> Result<ExitC
     // The last checkpoint of a run stands at its end, not at a boundary; so it is compared with a last one only.
     let places = |record: &Record| {
         let last = record.checkpoints.len() - 1;
-        record.checkpoints.iter().enumerate().map(|(index, checkpoint)| (checkpoint.segment, index == last)).collect::<Vec<_>>()
+        record
+            .checkpoints
+            .iter()
+            .enumerate()
+            .map(|(index, checkpoint)| (checkpoint.segment, index == last))
+            .collect::<Vec<_>>()
     };
     let b_by_place: BTreeMap<_, _> = places(&b).into_iter().zip(&b.checkpoints).collect();
     let mut last_equal = None;
@@ -270,7 +283,11 @@ fn diff_records(a_path: &Path, b_path: &Path, context: &Context) -> Result<ExitC
     let Some((a_checkpoint, b_checkpoint)) = differing else {
         let same_output = a.output_commitment == b.output_commitment;
         let value = json!({ "differs": false, "checkpoints_compared": number::json(compared), "same_image": same_work.0, "same_input": same_work.1, "same_output": same_output });
-        let text = format!("no difference in {}; same output: {}\n", number::counted(compared, "common checkpoint"), yes(same_output));
+        let text = format!(
+            "no difference in {}; same output: {}\n",
+            number::counted(compared, "common checkpoint"),
+            yes(same_output)
+        );
         context.terminal.result(&value, text)?;
         return Ok(ExitClass::Ok);
     };
@@ -278,16 +295,24 @@ fn diff_records(a_path: &Path, b_path: &Path, context: &Context) -> Result<ExitC
     let mut text = format!("the runs differ; {} compared\n", number::counted(compared, "common checkpoint"));
     let _ = writeln!(text, "same image: {}; same input: {}", yes(same_work.0), yes(same_work.1));
     if let Some(equal) = last_equal {
-        let _ = writeln!(text, "last equal checkpoint: segment {}, cycle {}, {}", equal.segment, number::grouped(equal.cycles), equal.digest);
+        let _ = writeln!(
+            text,
+            "last equal checkpoint: segment {}, cycle {}, {}",
+            equal.segment,
+            number::grouped(equal.cycles),
+            equal.digest
+        );
     }
     for (name, checkpoint) in [("a", a_checkpoint), ("b", b_checkpoint)] {
         let (segment, cycles) = (checkpoint.segment, number::grouped(checkpoint.cycles));
-        let _ = writeln!(text, "first differing checkpoint of {name}: segment {segment}, cycle {cycles}, {}", checkpoint.digest);
+        let _ = writeln!(
+            text,
+            "first differing checkpoint of {name}: segment {segment}, cycle {cycles}, {}",
+            checkpoint.digest
+        );
     }
     let _ = writeln!(text, "to find the instruction: {narrow}");
-    let json_of = |checkpoint: &record::RecordedCheckpoint| {
-        json!({ "segment": number::json(checkpoint.segment), "cycles": number::json(checkpoint.cycles), "digest": checkpoint.digest })
-    };
+    let json_of = |checkpoint: &record::RecordedCheckpoint| json!({ "segment": number::json(checkpoint.segment), "cycles": number::json(checkpoint.cycles), "digest": checkpoint.digest });
     let value = json!({
         "differs": true,
         "checkpoints_compared": number::json(compared),
@@ -307,7 +332,9 @@ fn narrowing(record: &Record, same: (bool, bool)) -> String {
         (false, _) => format!("nonos diff A/{name}.mod B/{name}.mod --input INPUT"),
         (true, false) => format!("nonos diff {name}.mod --input A-INPUT --input-b B-INPUT"),
         // Same image and input: the ticket, or a machine that is wrong.
-        (true, true) => format!("nonos diff {name}.mod --input INPUT, with --seed-ticket and --seed-ticket-b where the tickets differ"),
+        (true, true) => format!(
+            "nonos diff {name}.mod --input INPUT, with --seed-ticket and --seed-ticket-b where the tickets differ"
+        ),
     }
 }
 

@@ -11,7 +11,9 @@ use std::{fmt::Write as _, path::PathBuf};
 /// Running, inspecting and verifying capsules needs nothing of this. Ends with 15 when something is missing that every
 /// author needs.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n    nonos doctor --json | jq -r '.checks[] | select(.state == \"missing\") | .command'")]
+#[command(
+    after_help = "Example:\n    nonos doctor --json | jq -r '.checks[] | select(.state == \"missing\") | .command'"
+)]
 pub(crate) struct DoctorArgs {
     /// A project's folder, whose rust-toolchain.toml counts.
     #[arg(value_name = "DIR", default_value = ".")]

@@ -102,9 +102,7 @@ fn disassemble(capsule: &Capsule, args: &InspectArgs, context: &Context) -> Resu
         (address, word, decode(word).map_or_else(|| "illegal".to_owned(), |instruction| instruction.to_string()))
     });
     if context.terminal.json {
-        let row = |(address, word, text): (u32, u32, String)| {
-            json!({ "address": number::json_address(address), "word": number::json_address(word), "instruction": text })
-        };
+        let row = |(address, word, text): (u32, u32, String)| json!({ "address": number::json_address(address), "word": number::json_address(word), "instruction": text });
         return context.terminal.out_json(&json!({ "entry": number::json_address(program.entry()), "instructions": rows.map(row).collect::<Vec<_>>() }));
     }
     let mut text = String::new();
@@ -120,7 +118,11 @@ fn write_elf(capsule: &Capsule, path: &Path, context: &Context) -> Result<(), Fa
     let program = capsule.program();
     let Some(elf) = elf_file::of_program(program, program.reserved_end()) else {
         let help = "use --section program instead";
-        return Err(Failure::new(ExitClass::Program, "the program is too large for an ELF file that can be packed again", help));
+        return Err(Failure::new(
+            ExitClass::Program,
+            "the program is too large for an ELF file that can be packed again",
+            help,
+        ));
     };
     file::write(path, &elf, context.terminal)?;
     if context.terminal.json && !file::is_stream(path) {
@@ -140,11 +142,15 @@ fn write_section(capsule: &Capsule, kind: SectionKind, to: Option<&Path>, contex
     let bytes = file_bytes.get(offset..).and_then(|rest| rest.get(..length)).unwrap_or_default();
     let to = to.unwrap_or(Path::new("-"));
     if context.terminal.json && file::is_stream(to) {
-        return context.terminal.out_json(&json!({ "section": kind.name(), "bytes": length, "hex": hex::encode(bytes) }));
+        return context
+            .terminal
+            .out_json(&json!({ "section": kind.name(), "bytes": length, "hex": hex::encode(bytes) }));
     }
     file::write(to, bytes, context.terminal)?;
     if context.terminal.json {
-        context.terminal.out_json(&json!({ "section": kind.name(), "bytes": length, "file": to.display().to_string() }))?;
+        context
+            .terminal
+            .out_json(&json!({ "section": kind.name(), "bytes": length, "file": to.display().to_string() }))?;
     }
     Ok(())
 }
@@ -162,7 +168,10 @@ fn section_range(capsule: &Capsule, kind: SectionKind) -> Option<(usize, usize)>
 
 fn parse_section(name: &str) -> Result<SectionKind, String> {
     let known = || SectionKind::ALL.map(SectionKind::name).join(", ");
-    SectionKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("a section is one of {}", known()))
+    SectionKind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| format!("a section is one of {}", known()))
 }
 
 fn parse_address(text: &str) -> Result<u32, String> {

@@ -143,7 +143,8 @@ fn list(context: &Context) -> Result<(), Failure> {
     for key in &keys {
         let kept = if key.encrypted { "encrypted" } else { "not encrypted" };
         // Writing to a text does not fail.
-        let _ = writeln!(text, "{:12} {}  {}, {kept}, {}", key.name, key.id, state(key), text_of_validity(key.validity));
+        let _ =
+            writeln!(text, "{:12} {}  {}, {kept}, {}", key.name, key.id, state(key), text_of_validity(key.validity));
     }
     if keys.is_empty() {
         context.terminal.say("there are no keys yet: make one with `nonos keygen`");
@@ -165,7 +166,9 @@ fn export(args: &ExportArgs, context: &Context) -> Result<(), Failure> {
     let text = keys.store.public(&key)?.to_text() + "\n";
     match &args.output {
         Some(path) => file::write(path, text.as_bytes(), context.terminal),
-        None => context.terminal.result(&json!({ "name": key.name, "id": key.id.to_string(), "public_key": text.trim_end() }), &text),
+        None => context
+            .terminal
+            .result(&json!({ "name": key.name, "id": key.id.to_string(), "public_key": text.trim_end() }), &text),
     }
 }
 
@@ -175,7 +178,8 @@ fn rotate(args: &RotateArgs, context: &Context) -> Result<(), Failure> {
     let old = keys.store.find(args.key.as_deref())?;
     let old_secret = keys.open_key(&old, args.old_passphrase_file.as_deref())?;
     if !old.validity.contains(now) {
-        let message = format!("key {} is not valid now ({}), so it cannot hand over", old.name, text_of_validity(old.validity));
+        let message =
+            format!("key {} is not valid now ({}), so it cannot hand over", old.name, text_of_validity(old.validity));
         return Err(Failure::new(ExitClass::KeyNotValid, message, "list the new key in the manifest instead"));
     }
     let validity = Expiry::validity(args.expires, now)?;
@@ -192,7 +196,14 @@ fn rotate(args: &RotateArgs, context: &Context) -> Result<(), Failure> {
     let mut value = json_of_key(&new);
     value["follows"] = old.id.to_string().into();
     value["statement_file"] = kept.display().to_string().into();
-    let text = format!("made key {} ({}), which follows {} ({})\n  statement  {}\n", new.name, new.id, old.name, old.id, kept.display());
+    let text = format!(
+        "made key {} ({}), which follows {} ({})\n  statement  {}\n",
+        new.name,
+        new.id,
+        old.name,
+        old.id,
+        kept.display()
+    );
     context.terminal.result(&value, text)
 }
 
@@ -214,7 +225,8 @@ fn revoke(args: &RevokeArgs, context: &Context) -> Result<(), Failure> {
     let file = args.output.as_ref().unwrap_or(&kept);
     let value = json!({ "key": key.id.to_string(), "name": key.name, "reason": reason.to_string(), "at": at, "statement_file": file.display().to_string() });
     let since = calendar::print(at);
-    let text = format!("revoked key {} ({}), {reason}, since {since}\n  publish  {}\n", key.name, key.id, file.display());
+    let text =
+        format!("revoked key {} ({}), {reason}, since {since}\n  publish  {}\n", key.name, key.id, file.display());
     context.terminal.result(&value, text)
 }
 
@@ -223,7 +235,10 @@ fn import(args: &ImportArgs, context: &Context) -> Result<(), Failure> {
     let (value, text) = match &statement {
         Statement::Rotation(rotation) => {
             let (from, to) = (rotation.from().id(), rotation.to().id());
-            (json!({ "kind": "rotation", "from": from.to_string(), "to": to.to_string() }), format!("{from} is followed by {to}\n"))
+            (
+                json!({ "kind": "rotation", "from": from.to_string(), "to": to.to_string() }),
+                format!("{from} is followed by {to}\n"),
+            )
         }
         Statement::Revocation(revocation) => {
             let (key, at, reason) = (revocation.key().id(), revocation.at(), revocation.reason());

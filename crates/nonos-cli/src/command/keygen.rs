@@ -63,7 +63,10 @@ impl Expiry {
             Self::Days(days) => now.saturating_add(days.saturating_mul(calendar::DAY_SECONDS)),
             Self::At(time) => time,
         });
-        Validity::new(now, end).map_err(|error| Failure::new(ExitClass::Usage, error, "give a date that is to come with --expires"))
+        Validity::new(now, end).map_err(|error| {
+            let message = format!("the key would expire on {}, which is past", calendar::print(error.not_after));
+            Failure::new(ExitClass::Usage, message, "give a date that is to come with --expires")
+        })
     }
 }
 
@@ -126,14 +129,22 @@ pub(crate) fn json_of_key(key: &StoredKey) -> Value {
 
 /// When a key is valid, as a person reads it.
 pub(crate) fn text_of_validity(validity: Validity) -> String {
-    let end = validity.not_after().map_or_else(|| "never expires".to_owned(), |end| format!("expires {}", calendar::print(end)));
-    if validity.not_before() == 0 { end } else { format!("valid from {}, {end}", calendar::print(validity.not_before())) }
+    let end = validity
+        .not_after()
+        .map_or_else(|| "never expires".to_owned(), |end| format!("expires {}", calendar::print(end)));
+    if validity.not_before() == 0 {
+        end
+    } else {
+        format!("valid from {}, {end}", calendar::print(validity.not_before()))
+    }
 }
 
 pub(crate) fn parse_expiry(text: &str) -> Result<Expiry, String> {
     match text.parse() {
         Ok(0) => Err("a key that expires in 0 days is of no use".to_owned()),
         Ok(days) => Ok(Expiry::Days(days)),
-        Err(_) => calendar::parse(text).map(Expiry::At).map_err(|_| "write days, or a date such as 2028-01-01".to_owned()),
+        Err(_) => {
+            calendar::parse(text).map(Expiry::At).map_err(|_| "write days, or a date such as 2028-01-01".to_owned())
+        }
     }
 }

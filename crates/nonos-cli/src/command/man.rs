@@ -24,7 +24,7 @@ pub(crate) fn man(args: &ManArgs, context: &Context) -> Result<ExitClass, Failur
 
 /// The page of a command, and those of the commands below it.
 fn write_pages(command: &Command, dir: &Path, context: &Context) -> Result<(), Failure> {
-    let man = Man::new(command.clone()).date("").manual("NONOS");
+    let man = Man::new(command.clone()).date("").manual("NONOS").source(format!("nonos {}", env!("CARGO_PKG_VERSION")));
     let path = dir.join(man.get_filename());
     let mut page = Vec::new();
     man.render(&mut page).map_err(|error| Failure::io("write", &path, &error))?;

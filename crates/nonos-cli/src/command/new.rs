@@ -46,7 +46,8 @@ pub(crate) fn new(args: &NewArgs, context: &Context) -> Result<ExitClass, Failur
     };
     let key = if args.no_key { None } else { signer(args.key.as_deref(), context)? };
     let author = args.author.clone().unwrap_or_else(user_name);
-    let files = create(&args.dir, &NewProject { name: &name, author: &author, author_key: key.as_ref().map(|key| key.id) })?;
+    let files =
+        create(&args.dir, &NewProject { name: &name, author: &author, author_key: key.as_ref().map(|key| key.id) })?;
     let value = json!({
         "name": name,
         "dir": args.dir.display().to_string(),

@@ -35,20 +35,30 @@ pub(crate) struct RebuildArgs {
 pub(crate) fn rebuild(args: &RebuildArgs, context: &Context) -> Result<ExitClass, Failure> {
     let capsule = package::open(&args.capsule)?;
     let options = args.building.options(None);
-    let report = with_progress(context.terminal, |progress| rebuild_capsule(&capsule, &args.source, &options, progress))?;
+    let report =
+        with_progress(context.terminal, |progress| rebuild_capsule(&capsule, &args.source, &options, progress))?;
     context.terminal.result(&json_of(&report), text_of(&report))?;
     Ok(if report.is_same_image() { ExitClass::Ok } else { ExitClass::Differs })
 }
 
 fn text_of(report: &RebuildReport) -> String {
     let same = if report.is_same_image() { "same program" } else { "ANOTHER PROGRAM" };
-    let mut text = format!("{same}\n  image id in the capsule  {}\n  image id built here      {}\n", report.expected_image, report.built_image);
+    let mut text = format!(
+        "{same}\n  image id in the capsule  {}\n  image id built here      {}\n",
+        report.expected_image, report.built_image
+    );
     if report.is_same_image() && report.expected_capsule != report.built_capsule {
         text += "the capsule id is another one, so something beside the program differs: manifest, licences, readme or recipe\n";
     }
     for difference in &report.differences {
         // Writing to a text does not fail.
-        let _ = writeln!(text, "  {}\n    capsule  {}\n    here     {}", difference.field.name(), difference.recorded, difference.here);
+        let _ = writeln!(
+            text,
+            "  {}\n    capsule  {}\n    here     {}",
+            difference.field.name(),
+            difference.recorded,
+            difference.here
+        );
     }
     if !report.is_same_image() && report.is_same_source() {
         text += "the sources are those of the capsule: install the toolchain that its recipe names and try again\n";

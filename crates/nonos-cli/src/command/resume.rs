@@ -1,7 +1,7 @@
 //! `nonos resume`: go on from a checkpoint, here or on another machine.
 
 use super::run::{Ending, JobArgs, RunningArgs, finish};
-use crate::{Context, exit::ExitClass, failure::Failure, file, package};
+use crate::{Context, exit::ExitClass, failure::Failure, file, number, package};
 use clap::Args;
 use nonos_image::UNSALTED;
 use nonos_types::limits::{MEMORY_BYTES_MAX, OUTPUT_BYTES_MAX};
@@ -46,8 +46,7 @@ pub(crate) struct ResumeArgs {
 /// Goes on with a run.
 pub(crate) fn resume(args: &ResumeArgs, context: &Context) -> Result<ExitClass, Failure> {
     let capsule = package::open(&args.capsule)?;
-    let verified =
-        package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
+    let verified = package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
     let bytes = file::read(&args.checkpoint, SNAPSHOT_BYTES_MAX, ExitClass::Checkpoint)?;
     let in_file = |error| Failure::from(error).in_file(&args.checkpoint);
     let snapshot = Snapshot::decode(&bytes).map_err(in_file)?;
@@ -58,10 +57,13 @@ pub(crate) fn resume(args: &ResumeArgs, context: &Context) -> Result<ExitClass, 
     let machine = Machine::resume(capsule.image(), UNSALTED, job.with_content(&content), &snapshot).map_err(in_file)?;
     drop(snapshot);
     if let Some(segment) = args.stop_at_segment.filter(|segment| *segment <= machine.segment()) {
-        let message = format!("--stop-at-segment {segment}: the checkpoint is already behind {} segments", machine.segment());
+        let message = format!(
+            "--stop-at-segment {segment} is not behind the checkpoint, before which {} ended",
+            number::counted(machine.segment(), "segment")
+        );
         return Err(Failure::new(ExitClass::Usage, message, "give a larger number"));
     }
-    context.terminal.say(&format!("going on at cycle {}", crate::number::grouped(machine.cycles())));
+    context.terminal.say(&format!("going on at cycle {}", number::grouped(machine.cycles())));
     let ending = Ending { stop_at_segment: args.stop_at_segment, save: args.save.as_ref(), verified };
     finish(&capsule, machine, &args.running, &ending, args.job.fuel, context.terminal)
 }

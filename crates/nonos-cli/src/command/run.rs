@@ -22,7 +22,7 @@ const CONTENT_BYTES_MAX: u64 = 1 << 30;
 /// Run a capsule.
 ///
 /// Its output goes to stdout as it is, its log to stderr. The same capsule, input and ticket give the same output and the
-/// same checkpoints on every machine. Nothing is written when the run does not end in `halt`.
+/// same checkpoints on every machine. No file is written when the run does not end in `halt`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n    \
     nonos run zk-search.mod --input corpus.txt --output hits.txt\n    \
@@ -88,9 +88,10 @@ pub(crate) struct RunningArgs {
     #[arg(long, value_enum, default_value_t = EngineName::Fast)]
     pub(crate) engine: EngineName,
 
-    /// Which checkpoints to compute: auto, every, every:N or ends. The first and the last always are.
-    #[arg(long, value_name = "WHICH", default_value = "auto", value_parser = parse_checkpoints)]
-    pub(crate) checkpoints: CheckpointPolicy,
+    /// Which checkpoints to compute: auto (few enough to be cheap), every, every:N or ends. The first and the last always
+    /// are (default: auto; with --record: every).
+    #[arg(long, value_name = "WHICH", value_parser = parse_checkpoints)]
+    pub(crate) checkpoints: Option<CheckpointPolicy>,
 
     /// Write the run and all computed checkpoints as JSON, for `nonos diff --record`.
     #[arg(long, value_name = "FILE")]
@@ -122,8 +123,7 @@ impl From<EngineName> for Engine {
 /// Runs a capsule.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<ExitClass, Failure> {
     let capsule = package::open(&args.capsule)?;
-    let verified =
-        package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
+    let verified = package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
     let given = args.job.read()?;
     let job = given.job(&capsule, args.job.fuel)?.with_ticket(args.seed_ticket.unwrap_or_default());
     let content = given.content();
@@ -150,8 +150,10 @@ pub(crate) fn finish(
     terminal: Terminal,
 ) -> Result<ExitClass, Failure> {
     let manifest = capsule.manifest();
+    // A record is there to be compared, so it holds what there is to compare.
+    let default = if args.record.is_some() { CheckpointPolicy::Every(NonZeroU64::MIN) } else { CheckpointPolicy::Auto };
     let execution = Execution {
-        options: Options { engine: args.engine.into(), checkpoints: args.checkpoints },
+        options: Options { engine: args.engine.into(), checkpoints: args.checkpoints.unwrap_or(default) },
         cpu_millicores: args.cpu.unwrap_or_else(|| manifest.cpu_millicores()),
         label: manifest.name(),
         stop_at_segment: ending.stop_at_segment,
@@ -164,7 +166,11 @@ pub(crate) fn finish(
             let Some(save) = ending.save else { return Ok(ExitClass::Ok) };
             file::write(save, &snapshot.encode(), terminal)?;
             let (segment, cycles) = (snapshot.segment(), number::grouped(snapshot.cycles()));
-            terminal.say(&format!("stopped after {}, {cycles} cycles: {}", number::counted(segment, "segment"), save.display()));
+            terminal.say(&format!(
+                "stopped after {}, {cycles} cycles: {}",
+                number::counted(segment, "segment"),
+                save.display()
+            ));
             let value = json!({
                 "capsule": json_of_capsule(capsule, ending.verified),
                 "checkpoint": { "segment": number::json(segment), "cycles": number::json(snapshot.cycles()), "digest": snapshot.digest().to_string() },
@@ -183,7 +189,11 @@ pub(crate) fn finish(
             number::counted(segment, "segment") + " had ended",
             save.display()
         );
-        return Err(Failure::new(ExitClass::Usage, message, format_args!("stop it at an earlier segment, below {}", run.segments)));
+        let help = match run.segments {
+            1 => "it has one segment, so there is no place to stop".to_owned(),
+            segments => format!("stop it when 1 to {} have ended", number::counted(segments - 1, "segment")),
+        };
+        return Err(Failure::new(ExitClass::Usage, message, help));
     }
     let (fuel_max, fuel) = (manifest.fuel_cycles(), fuel.unwrap_or(manifest.fuel_cycles()));
     let instruction = match run.exit {
@@ -194,15 +204,16 @@ pub(crate) fn finish(
     let class = failure.as_ref().map_or(ExitClass::Ok, Failure::class);
     // A program that halted has said all it had to say, whatever its status. One that trapped has not.
     let whole = matches!(run.exit, nonos_vm::Exit::Halted { .. });
-    if let Some(path) = &args.record {
+    let output = args.output.as_ref().filter(|path| !file::is_stream(path));
+    if whole && let Some(path) = &args.record {
         file::write(path, &pretty(&record::of_run(capsule, run)), terminal)?;
     }
-    if whole && let Some(path) = &args.output {
+    if whole && let Some(path) = output {
         file::write(path, &run.output, terminal)?;
     }
     if terminal.json {
-        terminal.out_json(&json_of(capsule, ending.verified, run, &executed, first_instruction, args.output.as_ref(), class))?;
-    } else if whole && args.output.is_none() {
+        terminal.out_json(&json_of(capsule, ending.verified, run, &executed, first_instruction, output, class))?;
+    } else if whole && output.is_none() {
         terminal.out(&run.output)?;
     }
     terminal.say(&summary(run, &executed, first_instruction));

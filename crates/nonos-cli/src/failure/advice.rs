@@ -1,15 +1,17 @@
 //! Advice: for each error of a library, the class of its exit code and what to do next.
 
 use super::Failure;
-use crate::exit::ExitClass;
+use crate::{calendar, exit::ExitClass, number};
 use nonos_author::{home::HomeError, keystore::KeystoreError, statements::StatementStoreError};
-use nonos_capsule::{ContainerError, DecodeError, ElfError, ManifestError, PackError, SignError, VerifyError};
-use nonos_image::{ImageError, ProgramError};
+use nonos_capsule::{
+    ContainerError, DecodeError, ManifestError, ProofSchemaError, RecipeError, SignError, SignaturesError, VerifyError,
+};
 use nonos_isa::Trap;
 use nonos_keys::{OpenError, RevocationError};
 use nonos_vm::{Exit, JobError, RunError, SnapshotError};
 
-const FETCH_AGAIN: &str = "the file is damaged or was not written by nonos: fetch it again, or ask its author to build it again";
+const FETCH_AGAIN: &str =
+    "the file is damaged or was not written by nonos: fetch it again, or ask its author to build it again";
 const DO_NOT_RUN: &str = "do not run it: fetch it again, and ask its author if that does not help";
 
 impl From<DecodeError> for Failure {
@@ -18,8 +20,20 @@ impl From<DecodeError> for Failure {
             DecodeError::Container(ContainerError::Magic { .. }) => {
                 "give a capsule (.mod); `nonos build` makes one, `nonos build --elf FILE` packs a linked program"
             }
-            DecodeError::Container(ContainerError::UnknownVersion { .. } | ContainerError::UnknownSection { .. }) => {
-                "install a newer nonos"
+            DecodeError::Container(ContainerError::UnknownVersion { .. } | ContainerError::UnknownSection { .. })
+            | DecodeError::Manifest(
+                ManifestError::FormatVersion { .. }
+                | ManifestError::UnknownByte { .. }
+                | ManifestError::GrantBits { .. },
+            )
+            | DecodeError::ProofSchema(
+                ProofSchemaError::UnknownMachine { .. } | ProofSchemaError::UnknownParameterSet { .. },
+            )
+            | DecodeError::Recipe(RecipeError::UnknownKind { .. }) => {
+                "install a newer nonos; if yours is the newest, the file is damaged: fetch it again"
+            }
+            DecodeError::Signatures(SignaturesError::Key(_) | SignaturesError::Rotation(_)) => {
+                return Self::new(ExitClass::Signature, &error, DO_NOT_RUN);
             }
             _ => FETCH_AGAIN,
         };
@@ -30,10 +44,20 @@ impl From<DecodeError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         let (class, help) = match &error {
-            VerifyError::Unsigned { .. } => (
-                ExitClass::TooFewSignatures,
-                "sign it with `nonos sign FILE`; your own unsigned builds run with --allow-unsigned",
-            ),
+            VerifyError::Unsigned { need: 0 } => {
+                let help = "its author lists a key in `signers.keys` and builds again; your own builds run with --allow-unsigned";
+                return Self::new(
+                    ExitClass::TooFewSignatures,
+                    "the capsule lists no signers, so nobody vouches for it",
+                    help,
+                );
+            }
+            VerifyError::Unsigned { need } => {
+                let message =
+                    format!("the capsule is not signed, it needs {}", number::counted(*need as u64, "signature"));
+                let help = "sign it with `nonos sign FILE`; your own unsigned builds run with --allow-unsigned";
+                return Self::new(ExitClass::TooFewSignatures, message, help);
+            }
             VerifyError::ThresholdNotMet { .. } => (
                 ExitClass::TooFewSignatures,
                 "each signer runs `nonos sign FILE --key NAME`; `nonos inspect FILE` shows who has signed",
@@ -46,37 +70,25 @@ impl From<VerifyError> for Failure {
             }
             _ => (ExitClass::Signature, DO_NOT_RUN),
         };
-        Self::new(class, &error, help)
+        Self::new(class, with_dates(&error), help)
     }
 }
 
-impl From<ManifestError> for Failure {
-    fn from(error: ManifestError) -> Self {
-        Self::new(ExitClass::Manifest, &error, "correct the manifest; docs/guide and `nonos new` show a complete one")
-    }
-}
-
-impl From<ElfError> for Failure {
-    fn from(error: ElfError) -> Self {
-        Self::new(ExitClass::Program, &error, "build a static RV32IM executable; `nonos build` in a project from `nonos new` does")
-    }
-}
-
-impl From<ProgramError> for Failure {
-    fn from(error: ProgramError) -> Self {
-        Self::new(ExitClass::Program, &error, "build the program again")
-    }
-}
-
-impl From<ImageError> for Failure {
-    fn from(error: ImageError) -> Self {
-        Self::new(ExitClass::Program, &error, "change `resources.mem` in the manifest and build again")
-    }
-}
-
-impl From<PackError> for Failure {
-    fn from(error: PackError) -> Self {
-        Self::new(ExitClass::Manifest, &error, "correct the manifest and build again")
+/// The message, with dates where the library, which has no calendar, gives seconds.
+fn with_dates(error: &VerifyError) -> String {
+    let date = |seconds: &u64| calendar::print(*seconds);
+    match error {
+        VerifyError::Expired { key, not_after, now } => {
+            format!("key {key} expired at {}, it is {} now", date(not_after), date(now))
+        }
+        VerifyError::NotYetValid { key, not_before, now } => {
+            format!("key {key} is valid from {} on, it is {} now", date(not_before), date(now))
+        }
+        VerifyError::SignedInFuture { key, signed_at, now } => {
+            format!("key {key} says that it signed at {}, it is {} now", date(signed_at), date(now))
+        }
+        VerifyError::Revoked { key, at, reason } => format!("key {key} was revoked at {} ({reason})", date(at)),
+        other => other.to_string(),
     }
 }
 
@@ -101,6 +113,11 @@ impl From<KeystoreError> for Failure {
             KeystoreError::NoKeys { .. } => (ExitClass::Key, "run `nonos keygen`"),
             KeystoreError::Exists { .. } => {
                 (ExitClass::Key, "choose another name with --name, or replace the key with `nonos key rotate`")
+            }
+            KeystoreError::Name { .. } => (ExitClass::Key, "a name such as release-2028 will do"),
+            KeystoreError::Readable { .. } => (ExitClass::Key, "run the command that the message names"),
+            KeystoreError::File { .. } | KeystoreError::Open { source: OpenError::AnotherKey { .. }, .. } => {
+                (ExitClass::Key, "restore the file from a backup, or make a new key with `nonos keygen`")
             }
             KeystoreError::Open { source: OpenError::PassphraseMissing | OpenError::Refused, .. } => {
                 (ExitClass::Key, "type it when asked, or give a file that holds it with --passphrase-file")
@@ -138,16 +155,18 @@ impl From<RevocationError> for Failure {
 
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
-        Self::new(ExitClass::Input, &error, "give a smaller input")
+        Self::new(ExitClass::Input, error, "give a smaller input")
     }
 }
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::ContentMissing { .. } => {
-                Self::new(ExitClass::ContentMissing, error, "give the file whose BLAKE3 hash that is with --content FILE")
-            }
+            RunError::ContentMissing { .. } => Self::new(
+                ExitClass::ContentMissing,
+                error,
+                "give the file whose BLAKE3 hash that is with --content FILE",
+            ),
             _ => Self::new(ExitClass::Usage, error, "start the run again"),
         }
     }
@@ -167,7 +186,12 @@ impl From<SnapshotError> for Failure {
 }
 
 /// Why a run did not end in success, or `None` when it did.
-pub(crate) fn of_exit(exit: Exit, instruction: Option<&str>, fuel_cycles: u64, fuel_cycles_max: u64) -> Option<Failure> {
+pub(crate) fn of_exit(
+    exit: Exit,
+    instruction: Option<&str>,
+    fuel_cycles: u64,
+    fuel_cycles_max: u64,
+) -> Option<Failure> {
     match exit {
         Exit::Halted { status: 0 } => None,
         Exit::Halted { status } => Some(Failure::new(
@@ -179,7 +203,8 @@ pub(crate) fn of_exit(exit: Exit, instruction: Option<&str>, fuel_cycles: u64, f
             let help = if fuel_cycles < fuel_cycles_max {
                 format!("give more with --fuel, up to the manifest's {fuel_cycles_max}")
             } else {
-                "the manifest's `resources.fuel` is the limit: ask for less work, or build the capsule with more fuel".to_owned()
+                "the manifest's `resources.fuel` is the limit: ask for less work, or build the capsule with more fuel"
+                    .to_owned()
             };
             let message = format!("the run needs more than {fuel_cycles} cycles (trap out-of-fuel)");
             Some(Failure::new(ExitClass::OutOfFuel, message, help))
@@ -200,19 +225,26 @@ fn lower_first(text: &str) -> String {
 const fn of_trap(trap: Trap) -> &'static str {
     match trap {
         Trap::SyscallNotGranted => "the author adds the syscall to `exec.grants` in the manifest and builds again",
-        Trap::UnknownSyscall => "the program was built for another machine: build it with the nonos SDK of this version",
+        Trap::UnknownSyscall => {
+            "the program was built for another machine: build it with the nonos SDK of this version"
+        }
         Trap::IllegalInstruction => "build for rv32im, without compressed instructions, floats, atomics or CSRs",
         Trap::LoadOutside | Trap::StoreOutside | Trap::SyscallOutside => {
             "a wild pointer, or too little memory: `resources.mem` in the manifest sets the size"
         }
-        Trap::StoreToText => "programs cannot change their own code; with the SDK's linker script a stack overflow ends here too",
-        Trap::MisalignedLoad | Trap::MisalignedStore | Trap::SyscallMisaligned | Trap::MisalignedJump => {
+        Trap::StoreToText => {
+            "programs cannot change their own code; with the SDK's linker script a stack overflow ends here too"
+        }
+        Trap::MisalignedLoad | Trap::MisalignedStore | Trap::SyscallMisaligned => {
             "the program must align its accesses; C: avoid casting byte pointers to wider ones"
         }
+        Trap::MisalignedJump => "build for rv32im, without compressed instructions; check function pointers",
         Trap::JumpOutside => "a wild jump, or a function that does not return: check function pointers and the stack",
         Trap::Breakpoint => "the program stopped itself: a `panic` without the SDK, `abort()` or an assertion",
         Trap::OutputTooLarge => "put out less",
-        Trap::OutputAfterPartialWord => "only the last output call may have a length that is not a multiple of 4: use the SDK's writer",
+        Trap::OutputAfterPartialWord => {
+            "only the last output call may have a length that is not a multiple of 4: use the SDK's writer"
+        }
         Trap::NotAnElement => "reduce the words below the field order before calling poseidon2",
         Trap::OutOfFuel => "give more fuel",
     }

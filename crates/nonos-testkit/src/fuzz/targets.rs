@@ -11,7 +11,7 @@ use nonos_isa::{GRANTS_ALL, Opcode};
 use nonos_keys::{Argon2Cost, KeyFile, PublicKey, Reason, Revocation, Rotation, SecretKey, Validity};
 use nonos_types::{CapsuleId, Digest, ImageId};
 use nonos_vm::{Event, Job, Machine, Snapshot, TicketSeed};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 /// One thing that is fuzzed.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Target {
     /// Pieces of text that mean something to it.
     pub dictionary: &'static [&'static [u8]],
     /// Makes hashes in a bent input right again, so that what they protect is reached.
-    pub mend: Option<fn(&mut Vec<u8>)>,
+    pub mend: Option<fn(&mut [u8])>,
 }
 
 /// All targets.
@@ -53,11 +53,44 @@ pub const TARGETS: &[Target] = &[
 ];
 
 const MANIFEST_WORDS: &[&[u8]] = &[
-    b"[meta]\n", b"[exec]\n", b"[resources]\n", b"[fees]\n", b"[fees.split]\n", b"[royalties]\n", b"[dependencies]\n",
-    b"[license]\n", b"[privacy]\n", b"[signers]\n", b"\"", b"\"\"\"", b"\n", b"=", b"{", b"}", b"[", b"]", b"true",
-    b"false", b"-1", b"10000", b"1e400", b"0x7fffffffffffffff", b"\"500m\"", b"\"256MiB\"", b"\"18446744073709551616GiB\"",
-    b"\"0.0001 NONOS\"", b"\"0.0000000000000000001 NONOS\"", b"\"340282366920938463463374607431768211456 NONOS\"",
-    b"\"sha256:\"", b"\xef\xbb\xbf", b"\\u0000", b"name = ", b"version = ", b"author = ", b"1979-05-27T07:32:00Z", b"nan",
+    b"[meta]\n",
+    b"[exec]\n",
+    b"[resources]\n",
+    b"[fees]\n",
+    b"[fees.split]\n",
+    b"[royalties]\n",
+    b"[dependencies]\n",
+    b"[license]\n",
+    b"[privacy]\n",
+    b"[signers]\n",
+    b"\"",
+    b"\"\"\"",
+    b"\n",
+    b"=",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"true",
+    b"false",
+    b"-1",
+    b"10000",
+    b"1e400",
+    b"0x7fffffffffffffff",
+    b"\"500m\"",
+    b"\"256MiB\"",
+    b"\"18446744073709551616GiB\"",
+    b"\"0.0001 NONOS\"",
+    b"\"0.0000000000000000001 NONOS\"",
+    b"\"340282366920938463463374607431768211456 NONOS\"",
+    b"\"sha256:\"",
+    b"\xef\xbb\xbf",
+    b"\\u0000",
+    b"name = ",
+    b"version = ",
+    b"author = ",
+    b"1979-05-27T07:32:00Z",
+    b"nan",
 ];
 
 fn package(bytes: &[u8]) -> bool {
@@ -115,8 +148,7 @@ fn snapshot(bytes: &[u8]) -> bool {
         Err(error) => return refused(&error),
     };
     assert_eq!(snapshot.encode(), bytes, "an accepted encoding is the only one");
-    let image = snapshot_image();
-    match Machine::resume(&image, UNSALTED, snapshot_job(), &snapshot) {
+    match Machine::resume(snapshot_image(), UNSALTED, snapshot_job(), &snapshot) {
         Ok(mut machine) => {
             while machine.run_fast() == Event::Boundary {}
             true
@@ -283,7 +315,7 @@ const PACKAGE_HEADER_BYTES: usize = 16;
 const PACKAGE_ROW_BYTES: usize = 52;
 
 /// Hashes the sections again, and on the way makes the table's offsets those of sections that follow each other.
-fn mend_package(bytes: &mut Vec<u8>) {
+fn mend_package(bytes: &mut [u8]) {
     let word = |bytes: &[u8], at: usize| {
         bytes.get(at..at + 4).map_or(0, |four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]) as usize)
     };
@@ -329,15 +361,14 @@ fn elf_of(segments: &[(u32, u32, Vec<u8>, u32)]) -> Vec<u8> {
     for value in [HEADER, PROGRAM_HEADER, segments.len(), 40, 0, 0] {
         half(&mut file, value as u16);
     }
-    let mut offset = 0x1000u32;
+    let mut offset = (HEADER + PROGRAM_HEADER * segments.len()) as u32;
     for (flags, address, bytes, memory) in segments {
-        for value in [1, offset, *address, *address, bytes.len() as u32, *memory, *flags, 0x1000] {
+        for value in [1, offset, *address, *address, bytes.len() as u32, *memory, *flags, 4] {
             word(&mut file, value);
         }
-        offset += 0x1000;
+        offset += bytes.len() as u32;
     }
-    for (index, (_, _, bytes, _)) in segments.iter().enumerate() {
-        file.resize(0x1000 * (index + 1), 0);
+    for (_, _, bytes, _) in segments {
         file.extend_from_slice(bytes);
     }
     file
@@ -345,8 +376,9 @@ fn elf_of(segments: &[(u32, u32, Vec<u8>, u32)]) -> Vec<u8> {
 
 const SNAPSHOT_INPUT: [u8; 600] = [5; 600];
 
-fn snapshot_image() -> Image {
-    random_program(11, Shape { items: 12, rounds: 4, syscalls: true, fault: None })
+fn snapshot_image() -> &'static Image {
+    static IMAGE: OnceLock<Image> = OnceLock::new();
+    IMAGE.get_or_init(|| random_program(11, Shape { items: 12, rounds: 4, syscalls: true, fault: None }))
 }
 
 fn snapshot_job() -> Job<'static> {
@@ -356,10 +388,10 @@ fn snapshot_job() -> Job<'static> {
 
 fn snapshots() -> Vec<Vec<u8>> {
     let image = snapshot_image();
-    let mut machine = Machine::new(&image, UNSALTED, snapshot_job());
-    let mut files: Vec<Vec<u8>> = machine.snapshot(&image).iter().map(Snapshot::encode).collect();
+    let mut machine = Machine::new(image, UNSALTED, snapshot_job());
+    let mut files: Vec<Vec<u8>> = machine.snapshot(image).iter().map(Snapshot::encode).collect();
     while machine.run_fast() == Event::Boundary {
-        files.extend(machine.snapshot(&image).iter().map(Snapshot::encode));
+        files.extend(machine.snapshot(image).iter().map(Snapshot::encode));
     }
     files.truncate(6);
     files
@@ -376,7 +408,9 @@ fn key_files() -> Vec<Vec<u8>> {
         key.public().to_text().into_bytes(),
         Revocation::sign(&key, 7, Reason::Retired).encode(),
     ];
-    files.extend(KeyFile::encrypted(&key, b"a passphrase", cost, [1; 16], [2; 24]).ok().map(|file| file.encode().to_vec()));
+    files.extend(
+        KeyFile::encrypted(&key, b"a passphrase", cost, [1; 16], [2; 24]).ok().map(|file| file.encode().to_vec()),
+    );
     files.extend(Rotation::sign(&key, &other, 20).ok().map(|rotation| rotation.encode()));
     files
 }

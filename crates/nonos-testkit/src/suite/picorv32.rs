@@ -6,7 +6,7 @@
 use crate::{
     oracle::Oracle,
     packages,
-    suite::{Outcome, Rewrites, SuiteError, Verdict, run},
+    suite::{Judged, Outcome, Rewrites, SuiteError, Verdict, run},
 };
 use nonos_image::Image;
 use nonos_isa::GRANTS_DEFAULT;
@@ -86,18 +86,19 @@ pub fn run_picorv32(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteE
 }
 
 fn run_elf(name: &str, bytes: &[u8], oracle: &Oracle) -> Verdict {
-    let image = match nonos_capsule::load_elf(bytes).map(|program| Image::new(program, MEMORY_BYTES, GRANTS_DEFAULT.bits())) {
-        Ok(Ok(image)) => image,
-        Ok(Err(error)) => return Verdict::Failed { why: error.to_string() },
-        Err(error) => return Verdict::Failed { why: error.to_string() },
-    };
+    let image =
+        match nonos_capsule::load_elf(bytes).map(|program| Image::new(program, MEMORY_BYTES, GRANTS_DEFAULT.bits())) {
+            Ok(Ok(image)) => image,
+            Ok(Err(error)) => return Verdict::Failed { why: error.to_string() },
+            Err(error) => return Verdict::Failed { why: error.to_string() },
+        };
     let verdict = run(&image, oracle, Rewrites::default(), |exit, _| match exit {
         Exit::Halted { status: 0 } => Ok(()),
         Exit::Halted { status } => Err(format!("test {} failed", status / 2)),
         Exit::Trapped { trap, pc } => Err(format!("{trap} at {pc:#x}")),
     });
     match verdict {
-        Verdict::Passed { tests: 0, .. } if name != "simple" => {
+        Verdict::Passed { judged: Judged::Tests(0), .. } if name != "simple" => {
             Verdict::Failed { why: "it ended well without having run a test".to_owned() }
         }
         verdict => verdict,

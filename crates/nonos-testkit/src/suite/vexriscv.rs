@@ -15,7 +15,7 @@
 use crate::{
     oracle::Oracle,
     packages,
-    suite::{Outcome, SuiteError, Verdict, read_hex, run},
+    suite::{Judged, Outcome, SuiteError, Verdict, read_hex, run},
 };
 use nonos_image::{Image, Program, ProgramParts};
 use nonos_isa::{GRANTS_ALL, Instruction, Opcode, Syscall, Trap};
@@ -79,7 +79,11 @@ pub fn run_vexriscv(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteE
     }
     names.sort();
     let count = |what, want, got: usize| {
-        if got == want { Ok(()) } else { Err(SuiteError::Count { package: PACKAGE, what, got, want, version: VERSION }) }
+        if got == want {
+            Ok(())
+        } else {
+            Err(SuiteError::Count { package: PACKAGE, what, got, want, version: VERSION })
+        }
     };
     let riscv_tests = |name: &str| name.starts_with("rv32ui-p-") || name.starts_with("rv32um-p-");
     count("programs of riscv-tests", RISCV_TESTS, names.iter().filter(|name| riscv_tests(name)).count())?;
@@ -116,7 +120,7 @@ fn not_ours(file: &str) -> Option<&'static str> {
 
 fn riscv_test(path: &Path, file: &str, oracle: &Oracle) -> Result<Verdict, SuiteError> {
     let runs = runs_of(path)?;
-    let (image, rewritten) = match adapt(&runs, |words, at| end_of_riscv_test(words, at)) {
+    let (image, rewritten) = match adapt(&runs, end_of_riscv_test) {
         Ok(adapted) => adapted,
         Err(why) => return Ok(Verdict::Failed { why }),
     };
@@ -127,7 +131,7 @@ fn riscv_test(path: &Path, file: &str, oracle: &Oracle) -> Result<Verdict, Suite
     }
     if file.starts_with("rv32ui-p-fence_i") {
         // It writes instructions and runs them: that is a trap here.
-        return Ok(run(&image, oracle, rewritten, store_to_text));
+        return Ok(judged(run(&image, oracle, rewritten, store_to_text), Judged::StoreToText));
     }
     let verdict = run(&image, oracle, rewritten, |exit, _| match exit {
         Exit::Halted { status: 0 } => Ok(()),
@@ -135,7 +139,7 @@ fn riscv_test(path: &Path, file: &str, oracle: &Oracle) -> Result<Verdict, Suite
         Exit::Trapped { trap, pc } => Err(format!("{trap} at {pc:#x}")),
     });
     Ok(match verdict {
-        Verdict::Passed { tests: 0, .. } if !file.starts_with("rv32ui-p-simple") => {
+        Verdict::Passed { judged: Judged::Tests(0), .. } if !file.starts_with("rv32ui-p-simple") => {
             Verdict::Failed { why: "it ended well without having run a test".to_owned() }
         }
         verdict => verdict,
@@ -158,7 +162,7 @@ fn compliance(path: &Path, folder: &Path, name: &str, oracle: &Oracle) -> Result
     if text.iter().any(|word| word & 0x7f == ECALL & 0x7f && (word >> 12) & 7 != 0) {
         return Ok(Verdict::Skipped { why: "CSRs and trap handlers of machine mode" });
     }
-    let (image, rewritten) = match adapt(&runs, |words, at| print_of_signature(words, at)) {
+    let (image, rewritten) = match adapt(&runs, print_of_signature) {
         Ok(adapted) => adapted,
         Err(why) => return Ok(Verdict::Failed { why }),
     };
@@ -166,7 +170,7 @@ fn compliance(path: &Path, folder: &Path, name: &str, oracle: &Oracle) -> Result
         return Ok(Verdict::Failed { why: format!("rewrote {rewritten:?}, one place that prints is known") });
     }
     if name == "I-FENCE.I-01" {
-        return Ok(run(&image, oracle, rewritten, store_to_text));
+        return Ok(judged(run(&image, oracle, rewritten, store_to_text), Judged::StoreToText));
     }
     let reference = folder.join("ref").join(format!("{name}.reference_output"));
     let want = fs::read_to_string(&reference).map_err(|source| SuiteError::File { path: reference, source })?;
@@ -176,19 +180,26 @@ fn compliance(path: &Path, folder: &Path, name: &str, oracle: &Oracle) -> Result
         }
         // Four words a line, the last of them first.
         let lines = machine.output().chunks(16).map(|line| {
-            line.chunks(4).rev().map(|word| word.iter().rev().map(|byte| format!("{byte:02x}")).collect::<String>()).collect()
+            line.chunks(4)
+                .rev()
+                .map(|word| word.iter().rev().map(|byte| format!("{byte:02x}")).collect::<String>())
+                .collect()
         });
         let got: Vec<String> = lines.collect();
         let want: Vec<&str> = want.lines().collect();
         if got == want { Ok(()) } else { Err(format!("the signature is {got:?}, the reference {want:?}")) }
     });
-    // These programs do not number their tests: the signature is what counts.
-    Ok(match verdict {
-        Verdict::Passed { instructions, compared, rewritten, tests: _ } => {
-            Verdict::Passed { instructions, compared, rewritten, tests: 0 }
+    Ok(judged(verdict, Judged::Signature))
+}
+
+/// These programs do not number their tests: they are judged by something else.
+fn judged(verdict: Verdict, judged: Judged) -> Verdict {
+    match verdict {
+        Verdict::Passed { instructions, compared, rewritten, judged: _ } => {
+            Verdict::Passed { instructions, compared, rewritten, judged }
         }
         verdict => verdict,
-    })
+    }
 }
 
 fn runs_of(path: &Path) -> Result<Vec<(u32, Vec<u8>)>, SuiteError> {

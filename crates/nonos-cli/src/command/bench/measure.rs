@@ -82,7 +82,9 @@ impl<'a> Measuring<'a> {
         if let Exit::Trapped { .. } = whole.exit {
             let fuel = capsule.manifest().fuel_cycles();
             let failure = failure::of_exit(whole.exit, None, fuel, fuel);
-            return Err(failure.unwrap_or_else(|| Failure::quiet(ExitClass::Trapped)).with_help(format_args!("{name} must run without input")));
+            return Err(failure
+                .unwrap_or_else(|| Failure::quiet(ExitClass::Trapped))
+                .with_help(format_args!("{name} must run without input")));
         }
         let plain = plain(capsule)?.0.instructions;
         let qemu = Qemu::prepare(capsule, whole.exit)?;
@@ -116,15 +118,18 @@ impl<'a> Measuring<'a> {
     pub(super) fn result(&self) -> CaseResult {
         let instructions = self.whole.instructions;
         let fast_cpu = median(self.ends.iter().map(|sample| sample.cpu.as_secs_f64()));
-        let cpu_mips = |samples: &[Sample], instructions| {
-            median(samples.iter().map(|sample| mips(instructions, sample.cpu)))
-        };
+        let cpu_mips =
+            |samples: &[Sample], instructions| median(samples.iter().map(|sample| mips(instructions, sample.cpu)));
         // Each round's run with checkpoints is compared with that round's run without.
-        let overhead = |with: &[Sample]| {
-            let pairs = with.iter().zip(&self.ends);
-            median(pairs.map(|(with, without)| with.cpu.as_secs_f64() / without.cpu.as_secs_f64().max(f64::MIN_POSITIVE) - 1.0))
-        };
-        let qemu_cpu = (!self.qemu_samples.is_empty()).then(|| median(self.qemu_samples.iter().map(|sample| sample.cpu.as_secs_f64())));
+        let overhead =
+            |with: &[Sample]| {
+                let pairs = with.iter().zip(&self.ends);
+                median(pairs.map(|(with, without)| {
+                    with.cpu.as_secs_f64() / without.cpu.as_secs_f64().max(f64::MIN_POSITIVE) - 1.0
+                }))
+            };
+        let qemu_cpu = (!self.qemu_samples.is_empty())
+            .then(|| median(self.qemu_samples.iter().map(|sample| sample.cpu.as_secs_f64())));
         CaseResult {
             name: self.capsule.manifest().name().to_owned(),
             instructions,

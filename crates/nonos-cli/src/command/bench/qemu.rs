@@ -30,7 +30,10 @@ impl Qemu {
         let Some(bytes) = elf_file::of_program(capsule.program(), capsule.image().layout().memory_end) else {
             return Ok(None);
         };
-        let mut elf = NamedTempFile::new().map_err(|error| Failure::io("write to", &std::env::temp_dir(), &error))?;
+        // It runs what its owner may run.
+        let mut builder = tempfile::Builder::new();
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let mut elf = builder.tempfile().map_err(|error| Failure::io("write to", &std::env::temp_dir(), &error))?;
         elf.write_all(&bytes).and_then(|()| elf.flush()).map_err(|error| Failure::io("write", elf.path(), &error))?;
         let qemu = Self { program, elf, name: capsule.manifest().name().to_owned(), status };
         qemu.run()?;
@@ -46,7 +49,8 @@ impl Qemu {
         let status = status.map_err(|error| Failure::io("run", self.program.as_ref(), &error))?;
         if status.code() != i32::try_from(self.status & 0xff).ok() {
             let help = "a program for both uses no syscall but `halt`; if this one does not, please report it";
-            let message = format!("{} halts with status {} here, {} ends with {status}", self.name, self.status, self.program);
+            let message =
+                format!("{} halts with status {} here, {} ends with {status}", self.name, self.status, self.program);
             return Err(Failure::new(ExitClass::Differs, message, help));
         }
         Ok(sample)

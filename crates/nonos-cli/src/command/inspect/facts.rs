@@ -1,7 +1,7 @@
 //! Facts: what there is to say about a capsule, worked out once for the page and for JSON.
 
 use crate::number;
-use nonos_capsule::{CargoRecipe, Capsule, EXECUTION_PRICE_CYCLES, Recipe, VerifiedCapsule, VerifyError};
+use nonos_capsule::{Capsule, CargoRecipe, EXECUTION_PRICE_CYCLES, Recipe, VerifiedCapsule, VerifyError};
 use nonos_isa::Syscall;
 use nonos_keys::Revocation;
 use nonos_types::{Amount, KeyId, split_floor};
@@ -164,12 +164,16 @@ fn fee_rows(capsule: &Capsule) -> Vec<Fee> {
     let shares: Vec<_> = payees.iter().map(|(_, share)| *share).collect();
     let amounts = split_floor(fees.base, &shares).unwrap_or_default();
     let base = payees.into_iter().zip(amounts).filter(|((_, share), _)| share.get() > 0);
-    let mut rows: Vec<Fee> = base
-        .map(|((payee, share), amount)| Fee { fee: "base", payee, amount, basis_points: share.get() })
-        .collect();
+    let mut rows: Vec<Fee> =
+        base.map(|((payee, share), amount)| Fee { fee: "base", payee, amount, basis_points: share.get() }).collect();
     let all = nonos_types::BASIS_POINTS_ALL;
     rows.push(Fee { fee: "execution", payee: "executor".to_owned(), amount: fees.execution, basis_points: all });
-    rows.push(Fee { fee: "verification", payee: "verifiers who are drawn".to_owned(), amount: fees.verification, basis_points: all });
+    rows.push(Fee {
+        fee: "verification",
+        payee: "verifiers who are drawn".to_owned(),
+        amount: fees.verification,
+        basis_points: all,
+    });
     rows
 }
 

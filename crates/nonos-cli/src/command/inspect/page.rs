@@ -67,7 +67,8 @@ fn signatures(page: &mut Page, facts: &Facts<'_>) {
         page.row("signer", signer.id);
         page.row("", &signer.state);
         if let Some((key, at)) = signer.signed {
-            let rotated = if key == signer.id { String::new() } else { format!(" by key {key}, which follows from it") };
+            let rotated =
+                if key == signer.id { String::new() } else { format!(" by key {key}, which follows from it") };
             page.row("", format_args!("{}{rotated}", calendar::print(at)));
         }
     }
@@ -78,12 +79,23 @@ fn machine(page: &mut Page, facts: &Facts<'_>) {
     let manifest = facts.capsule.manifest();
     let program = facts.capsule.program();
     page.row("memory", number::bytes(u64::from(manifest.memory_bytes())));
-    page.row("processor", format_args!("{} of 1,000 millicores", number::grouped(u64::from(manifest.cpu_millicores()))));
+    page.row(
+        "processor",
+        format_args!("{} of 1,000 millicores", number::grouped(u64::from(manifest.cpu_millicores()))),
+    );
     page.row("fuel", format_args!("{} cycles", number::grouped(manifest.fuel_cycles())));
     page.row("net", manifest.net().name());
     page.row("may call", manifest.grants().iter().map(Syscall::name).collect::<Vec<_>>().join(", "));
     let text_bytes = u64::from(program.text_end() - program.text_start());
-    page.row("text", format_args!("{} from {:#010x}, entry {:#010x}", number::bytes(text_bytes), program.text_start(), program.entry()));
+    page.row(
+        "text",
+        format_args!(
+            "{} from {:#010x}, entry {:#010x}",
+            number::bytes(text_bytes),
+            program.text_start(),
+            program.entry()
+        ),
+    );
     page.row("data", format_args!("{} of 1 KiB in all", number::counted(program.pages().len() as u64, "page")));
 }
 
@@ -126,7 +138,10 @@ fn rest(page: &mut Page, facts: &Facts<'_>) {
             page.row("again", "nonos rebuild FILE.mod --source DIR");
         }
         Recipe::Prebuilt(prebuilt) => {
-            page.row("built by", if prebuilt.tools.is_empty() { "unknown tools".to_owned() } else { prebuilt.tools.join(", ") });
+            page.row(
+                "built by",
+                if prebuilt.tools.is_empty() { "unknown tools".to_owned() } else { prebuilt.tools.join(", ") },
+            );
             let sources = prebuilt.source_digest.map_or_else(|| "not stated".to_owned(), |digest| digest.to_string());
             page.row("sources", sources);
             page.row("again", "not from this recipe: the program came as an ELF file");
@@ -134,7 +149,10 @@ fn rest(page: &mut Page, facts: &Facts<'_>) {
     }
     page.part("Sections");
     for entry in capsule.table() {
-        page.row(entry.kind.name(), format_args!("{:>10} bytes  blake3 {}", number::grouped(entry.length_bytes), entry.hash));
+        page.row(
+            entry.kind.name(),
+            format_args!("{:>10} bytes  blake3 {}", number::grouped(entry.length_bytes), entry.hash),
+        );
     }
     if let Some(readme) = capsule.readme() {
         page.part("Readme");
