@@ -176,15 +176,20 @@ impl Oracle {
             if limit == u64::MAX || instructions < limit {
                 lockstep::at_boundaries(image, job).with_context(|| format!("example {name}"))?;
             }
-            if let (Some(Exit::Halted { .. }), Some(expected)) = (exit, &example.expected) {
-                let mut machine = Machine::new(image, UNSALTED, job);
-                while machine.run_fast() == Event::Boundary {}
-                ensure!(machine.output() == expected, "example {name}: the output is not what `expected` holds");
-            }
             let end = match exit {
-                Some(Exit::Halted { status: 0 }) => "halted with status 0".to_owned(),
+                Some(Exit::Halted { status }) => {
+                    if let Some(expected) = &example.expected {
+                        let mut machine = Machine::new(image, UNSALTED, job);
+                        while machine.run_fast() == Event::Boundary {}
+                        ensure!(
+                            machine.output() == expected,
+                            "example {name}: the output is not what `expected` holds"
+                        );
+                    }
+                    format!("halted with status {status}")
+                }
                 None => "not run further".to_owned(),
-                Some(exit) => bail!("example {name}: {exit:?}"),
+                Some(exit @ Exit::Trapped { .. }) => bail!("example {name}: {exit:?}"),
             };
             values.push(json!({ "name": name, "instructions_compared": instructions, "syscalls": calls, "end": end }));
         }

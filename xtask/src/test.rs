@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the test command of the README.
 
-use crate::{cargo, oracle::Oracle, suites::Suites, tools};
+use crate::{capsules::Capsules, cargo, oracle::Oracle, suites::Suites, tools};
 use anyhow::{Result, ensure};
 use clap::Args;
 
@@ -39,6 +39,12 @@ impl Test {
             Oracle::sample().run()?;
         } else {
             left_out.push("the comparison with an independent emulator");
+        }
+        if tools::has_guest() {
+            step("the example capsules, built again and run on both interpreters");
+            Capsules::check_all().run()?;
+        } else {
+            left_out.push("building the example capsules again");
         }
         if left_out.is_empty() {
             println!("test: all passed");

@@ -6,8 +6,10 @@ use clap::Args;
 use nonos_testkit::packages::{self, PACKAGES};
 use std::process::Command;
 
-/// A program that is needed, and the Debian package that holds it.
-const PROGRAMS: [(&str, &str); 1] = [("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf")];
+/// What assembles the programs of one suite: a command, and the Debian package that holds it.
+const ASSEMBLER: (&str, &str) = ("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf");
+/// What installs Python packages.
+const PIP: (&str, &str) = ("python3 -m pip", "python3-pip");
 const MODULES: [&str; 3] = ["unicorn", "pythondata_cpu_vexriscv", "pythondata_cpu_picorv32"];
 
 /// See [`crate::Command::Tools`].
@@ -29,6 +31,14 @@ impl Tools {
     }
 }
 
+/// Debian's compiler for capsules, used where rustup has no target for them.
+const GUEST_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
+
+/// Whether capsules can be built here.
+pub(crate) fn has_guest() -> bool {
+    nonos_author::Toolchain::find(&root()).is_ok()
+}
+
 /// Installs what is missing, as far as that is possible here. Returns what still is, with the command that installs it.
 pub(crate) fn install() -> Vec<String> {
     let debian = missing_programs();
@@ -37,6 +47,10 @@ pub(crate) fn install() -> Vec<String> {
         // Without an update a fresh machine knows no packages.
         run("apt-get", ["update", "--quiet=2"]);
         run("apt-get", ["install", "--yes", "--quiet=2", "--no-install-recommends"].into_iter().chain(packages));
+    }
+    if !has_guest() && is_root() {
+        run("apt-get", ["update", "--quiet=2"]);
+        run("apt-get", ["install", "--yes", "--quiet=2", "--no-install-recommends"].into_iter().chain(GUEST_PACKAGES));
     }
     if !missing_modules().is_empty() {
         let target = root().join(packages::FOLDER);
@@ -54,6 +68,9 @@ pub(crate) fn missing() -> Vec<String> {
         .into_iter()
         .map(|(program, package)| format!("  {program}: apt-get install {package} (as root)"))
         .collect();
+    if let Err(error) = nonos_author::Toolchain::find(&root()) {
+        lines.push(format!("  {error}"));
+    }
     lines.extend(missing_modules().into_iter().map(|module| {
         format!("  {module}: python3 -m pip install --target {} {}", packages::FOLDER, PACKAGES.join(" "))
     }));
@@ -66,9 +83,14 @@ pub(crate) fn has_oracle() -> bool {
 }
 
 fn missing_programs() -> Vec<(&'static str, &'static str)> {
-    let is_missing =
-        |program: &str| !Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    PROGRAMS.into_iter().filter(|(program, _)| is_missing(program)).collect()
+    let is_missing = |(command, _): &(&str, &str)| {
+        let mut words = command.split(' ');
+        let program = words.next().unwrap_or_default();
+        !Command::new(program).args(words).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    // With all packages there, nothing needs pip.
+    let needed = if missing_modules().is_empty() { vec![ASSEMBLER] } else { vec![ASSEMBLER, PIP] };
+    needed.into_iter().filter(is_missing).collect()
 }
 
 fn missing_modules() -> Vec<&'static str> {

@@ -15,6 +15,9 @@ const SPINNER: &str = "{spinner} {msg}";
 /// How often it moves.
 const SPINNER_TICK: Duration = Duration::from_millis(120);
 
+/// Bytes on a line of hexadecimal digits.
+const HEX_LINE_BYTES: usize = 32;
+
 /// Where we print, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
@@ -37,6 +40,19 @@ impl Terminal {
             .write_all(bytes.as_ref())
             .and_then(|()| stdout.flush())
             .map_err(|error| Failure::io("write to", Path::new("stdout"), &error))
+    }
+
+    /// A capsule's output: as it is, except on a terminal, which a capsule is not to steer: there, what is no plain text
+    /// is shown as hexadecimal digits.
+    pub(crate) fn out_capsule(self, bytes: &[u8]) -> Result<(), Failure> {
+        if !io::stdout().is_terminal() || is_plain_text(bytes) {
+            return self.out(bytes);
+        }
+        self.say(
+            "note: the output is not plain text, so a terminal shows its bytes; in a file or a pipe it is as it is",
+        );
+        let line = |(index, bytes): (usize, &[u8])| format!("{:08x}  {}\n", index * HEX_LINE_BYTES, hex::encode(bytes));
+        self.out(bytes.chunks(HEX_LINE_BYTES).enumerate().map(line).collect::<String>())
     }
 
     /// The one JSON object.
@@ -73,6 +89,25 @@ impl Terminal {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr()
+        }
+    }
+}
+
+/// Whether a terminal shows this as what it is.
+fn is_plain_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_steers_a_terminal_is_not_plain() {
+        assert!(is_plain_text("Zw\u{f6}lf\n\tB\r\n".as_bytes()));
+        for bytes in [&b"\x1b[31mred"[..], b"\xff", b"\0", "\u{9b}31m".as_bytes()] {
+            assert!(!is_plain_text(bytes), "{bytes:?}");
         }
     }
 }

@@ -104,7 +104,7 @@ pub enum OracleError {
     )]
     NotFound,
     /// It does not load, or a function is missing in it.
-    #[error("{path}: {source} (run `cargo xtask tools`)")]
+    #[error("{path} does not load (run `cargo xtask tools`)")]
     Load {
         /// Which file.
         path: PathBuf,

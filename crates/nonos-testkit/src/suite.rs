@@ -81,8 +81,8 @@ pub enum SuiteError {
         /// Which.
         package: &'static str,
     },
-    /// A file cannot be read.
-    #[error("{path}: {source}")]
+    /// A file cannot be read or written.
+    #[error("{path} cannot be read or written")]
     File {
         /// Which.
         path: PathBuf,
@@ -90,7 +90,7 @@ pub enum SuiteError {
         source: std::io::Error,
     },
     /// A file is not what it should be.
-    #[error("{path}: {source}")]
+    #[error("{path} is not Intel HEX")]
     Hex {
         /// Which.
         path: PathBuf,
@@ -112,7 +112,7 @@ pub enum SuiteError {
         version: &'static str,
     },
     /// No assembler for RISC-V.
-    #[error("{tool} does not run: {source} (run `cargo xtask tools`, or `apt-get install gcc-riscv64-unknown-elf`)")]
+    #[error("{tool} does not run (run `cargo xtask tools`, or `apt-get install gcc-riscv64-unknown-elf`)")]
     Assembler {
         /// Its name.
         tool: &'static str,

@@ -181,7 +181,7 @@ fn text_of_difference(difference: &Difference) -> String {
             number::grouped(checkpoint.cycles)
         );
     }
-    let _ = writeln!(text, "     {:<26} b", "a");
+    let _ = writeln!(text, "  {:<12} {:<28} b", "", "a");
     let mut row = |name: &str, a: String, b: String| {
         let mark = if a == b { ' ' } else { '*' };
         let _ = writeln!(text, "{mark} {name:<12} {a:<28} {b}");

@@ -214,7 +214,7 @@ pub(crate) fn finish(
     if terminal.json {
         terminal.out_json(&json_of(capsule, ending.verified, run, &executed, first_instruction, output, class))?;
     } else if whole && output.is_none() {
-        terminal.out(&run.output)?;
+        terminal.out_capsule(&run.output)?;
     }
     terminal.say(&summary(run, &executed, first_instruction));
     failure.map_or(Ok(class), Err)
