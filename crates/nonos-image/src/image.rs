@@ -110,13 +110,17 @@ impl Image {
 #[non_exhaustive]
 pub enum ImageError {
     /// Not whole pages, nothing, or above the limit.
-    #[error("a memory of {memory_bytes} bytes: it must be a multiple of {PAGE_BYTES}, above 0 and at most {MEMORY_BYTES_MAX}")]
+    #[error(
+        "a memory of {memory_bytes} bytes: it must be a multiple of {PAGE_BYTES}, above 0 and at most {MEMORY_BYTES_MAX}"
+    )]
     MemorySize {
         /// What was asked for.
         memory_bytes: u32,
     },
     /// The program needs more.
-    #[error("a memory of {memory_bytes} bytes is too small: code, data and bss need {need_bytes} (raise `mem` in the manifest)")]
+    #[error(
+        "a memory of {memory_bytes} bytes is too small: code, data and bss need {need_bytes} (raise `mem` in the manifest)"
+    )]
     MemoryTooSmall {
         /// What was asked for.
         memory_bytes: u32,

@@ -335,10 +335,7 @@ mod tests {
             ProgramParts { reserved_end: 0x1_00FF, ..good },
             ProgramError::Window { memory_start: 0x1_0000, reserved_end: 0x1_00FF },
         );
-        check(
-            parts(&[(0x1_FFFF, &[1, 2])]),
-            ProgramError::SegmentOutside { address: 0x1_FFFF, end: 0x2_0001 },
-        );
+        check(parts(&[(0x1_FFFF, &[1, 2])]), ProgramError::SegmentOutside { address: 0x1_FFFF, end: 0x2_0001 });
         check(parts(&[(0xFFFF, &[1])]), ProgramError::SegmentOutside { address: 0xFFFF, end: 0x1_0000 });
         check(parts(&[(0x1_0000, &[1, 2]), (0x1_0001, &[3])]), ProgramError::SegmentOverlap { address: 0x1_0001 });
     }

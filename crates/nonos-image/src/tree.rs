@@ -133,9 +133,7 @@ mod tests {
 
     /// The tree as the spec defines it, one node at a time: every block of a small range, the rest zero.
     fn root_by_definition(c: &Compressor, blocks: &[[u32; 8]]) -> Digest {
-        let leaf = |words: &[u32; 8]| {
-            c.block(core::array::from_fn(|i| (words[i / 2] >> (16 * (i % 2))) as u16))
-        };
+        let leaf = |words: &[u32; 8]| c.block(core::array::from_fn(|i| (words[i / 2] >> (16 * (i % 2))) as u16));
         let mut zero = leaf(&[0; 8]);
         let mut level: Vec<Digest> = blocks.iter().map(leaf).collect();
         for _ in 0..DEPTH {

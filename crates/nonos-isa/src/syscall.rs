@@ -186,7 +186,11 @@ mod tests {
             let line = page.lines().find(|line| line.starts_with(&start)).expect("a row for each syscall");
             let number = |n: u32| {
                 let digits = format!("{n}");
-                if n > 999 { format!("{},{}", &digits[..digits.len() - 3], &digits[digits.len() - 3..]) } else { digits }
+                if n > 999 {
+                    format!("{},{}", &digits[..digits.len() - 3], &digits[digits.len() - 3..])
+                } else {
+                    digits
+                }
             };
             let cost = match (row.base_cycles, row.word_cycles) {
                 (0, 0) => String::from("| 0 |"),

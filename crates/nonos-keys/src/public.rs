@@ -301,7 +301,13 @@ mod tests {
         let mut minus_y = [0u8; 32];
         let mut borrow = 0i16;
         for (i, byte) in minus_y.iter_mut().enumerate() {
-            let p = if i == 0 { 0xed } else if i == 31 { 0x7f } else { 0xff };
+            let p = if i == 0 {
+                0xed
+            } else if i == 31 {
+                0x7f
+            } else {
+                0xff
+            };
             let difference = p - i16::from(y[i]) - borrow;
             borrow = i16::from(difference < 0);
             *byte = difference.rem_euclid(256) as u8;

@@ -48,16 +48,8 @@ impl Machine<'_> {
         let ops = self.code.ops.as_slice();
         let memory_start = self.memory.start;
         let (words, pages) = self.memory.parts();
-        let mut core = Core {
-            registers: self.registers,
-            memory_start,
-            text_start,
-            ops,
-            horizon: 0,
-            words,
-            pages,
-            wanted: None,
-        };
+        let mut core =
+            Core { registers: self.registers, memory_start, text_start, ops, horizon: 0, words, pages, wanted: None };
         while left >= SLACK {
             let Some([op, tail @ ..]) = ops.get(at as usize..) else { break };
             core.horizon = (at + CHAIN) as i32;

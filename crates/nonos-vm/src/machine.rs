@@ -264,8 +264,7 @@ impl<'a> Machine<'a> {
     /// One word of memory, if the address is a multiple of 4 inside the window.
     #[must_use]
     pub fn word(&self, address: u32) -> Option<u32> {
-        let offset =
-            self.memory.offset(address, 4, Trap::MisalignedLoad, Trap::LoadOutside).ok()?;
+        let offset = self.memory.offset(address, 4, Trap::MisalignedLoad, Trap::LoadOutside).ok()?;
         Some(self.memory.words[offset as usize / 4])
     }
 

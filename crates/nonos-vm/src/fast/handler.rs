@@ -245,7 +245,9 @@ fn act<const A: u8>(core: &mut Core<'_>, op: &Op, tail: &[Op]) -> Flow {
 fn go(core: &mut Core<'_>, at: u32, way: i32) -> Flow {
     core.horizon = core.horizon.wrapping_add(way - 1);
     let at = at.wrapping_add_signed(way);
-    if core.horizon > at as i32 && let Some([next, tail @ ..]) = core.ops.get(at as usize..) {
+    if core.horizon > at as i32
+        && let Some([next, tail @ ..]) = core.ops.get(at as usize..)
+    {
         return (next.run)(core, next, tail);
     }
     Flow { at, leave: false }
