@@ -7,7 +7,7 @@ use clap::Args;
 use nonos_image::UNSALTED;
 use nonos_isa::{Opcode, TABLE};
 use nonos_testkit::{
-    CAN_GO_WRONG, Shape,
+    CAN_GO_WRONG, Shape, edge_program,
     lockstep::{self, Compared},
     oracle::Agreement,
     random_program,
@@ -126,6 +126,10 @@ impl Oracle {
             fuel: Compared::default(),
             breakpoints: Compared::default(),
         };
+        let image = edge_program();
+        let edges = oracle.compare(&image, job, u64::MAX).context("the edge program")?;
+        ensure!(edges.exit == Some(Exit::Halted { status: 0 }), "the edge program ended with {:?}", edges.exit);
+        sum.boundaries.add(lockstep::at_boundaries(&image, job).context("the edge program")?);
         while sum.instructions < self.instructions {
             let number = sum.programs;
             let seed = self.seed.wrapping_add(number);

@@ -9,6 +9,7 @@
 
 pub mod assembler;
 pub mod checkpoint;
+mod edge_program;
 pub mod fuzz;
 pub mod lockstep;
 pub mod oracle;
@@ -17,4 +18,5 @@ mod random_program;
 pub mod suite;
 
 pub use assembler::Asm;
+pub use edge_program::edge_program;
 pub use random_program::{CAN_GO_WRONG, EDGE_VALUES, Shape, random_program};

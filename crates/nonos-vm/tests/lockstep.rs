@@ -2,7 +2,7 @@
 
 use nonos_image::UNSALTED;
 use nonos_testkit::{
-    CAN_GO_WRONG, Shape,
+    CAN_GO_WRONG, Shape, edge_program,
     lockstep::{Compared, Divergence, at_boundaries, at_breakpoints, at_fuel},
     random_program,
 };
@@ -12,6 +12,12 @@ const FUEL_CYCLES: u64 = 1 << 40;
 
 fn check(seed: u64, result: Result<Compared, Divergence>) -> Compared {
     result.unwrap_or_else(|divergence| panic!("seed {seed}: {divergence}"))
+}
+
+#[test]
+fn every_instruction_agrees_on_every_edge_value() {
+    let compared = check(0, at_boundaries(&edge_program(), Job::new(&[], UNSALTED, FUEL_CYCLES).unwrap()));
+    assert!(compared.instructions > 20_000, "{compared:?}");
 }
 
 #[test]

@@ -144,7 +144,12 @@ impl Writer {
             Opcode::Remu,
         ];
         let (a, b, rd) = (self.free(), self.free(), self.target());
-        let (x, y) = (self.edge(), self.edge());
+        let (x, y) = match self.rng.random_range(0..6) {
+            // What overflows, and what has no quotient.
+            0 => (1 << 31, u32::MAX),
+            1 => (self.value(), 0),
+            _ => (self.edge(), self.edge()),
+        };
         self.li(a, x);
         self.li(b, y);
         let opcode = CORNERS[self.rng.random_range(0..CORNERS.len())];

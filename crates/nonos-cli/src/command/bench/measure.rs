@@ -23,8 +23,9 @@ use std::{
 const ROUNDS_MIN: usize = 3;
 /// Most rounds.
 const ROUNDS_MAX: usize = 25;
-/// The reference is measured on the first cycles only: it is several times slower.
-const PLAIN_CYCLES: u64 = 100_000_000;
+/// What is many times slower is measured on the first cycles only: the reference, and a checkpoint at every segment of a
+/// program that writes much.
+const PART_CYCLES: u64 = 100_000_000;
 
 /// Time of a run.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +51,9 @@ pub(super) struct Measuring<'a> {
     qemu: Option<Qemu>,
     ends: Vec<Sample>,
     auto: Vec<Sample>,
-    every: Vec<Sample>,
+    /// The same as `ends` and with every checkpoint, on the first cycles.
+    part_ends: Vec<Sample>,
+    part_every: Vec<Sample>,
     plain: Vec<Sample>,
     qemu_samples: Vec<Sample>,
 }
@@ -95,7 +98,8 @@ impl<'a> Measuring<'a> {
             qemu,
             ends: Vec::new(),
             auto: Vec::new(),
-            every: Vec::new(),
+            part_ends: Vec::new(),
+            part_every: Vec::new(),
             plain: Vec::new(),
             qemu_samples: Vec::new(),
         })
@@ -103,10 +107,12 @@ impl<'a> Measuring<'a> {
 
     fn round(&mut self) -> Result<(), Failure> {
         let fuel = self.capsule.manifest().fuel_cycles();
-        let fast = |policy| once(self.capsule, Engine::Fast, policy, fuel).map(|(_, sample)| sample);
-        self.ends.push(fast(CheckpointPolicy::Ends)?);
-        self.auto.push(fast(CheckpointPolicy::Auto)?);
-        self.every.push(fast(CheckpointPolicy::Every(NonZeroU64::MIN))?);
+        let part = fuel.min(PART_CYCLES);
+        let fast = |policy, fuel| once(self.capsule, Engine::Fast, policy, fuel).map(|(_, sample)| sample);
+        self.ends.push(fast(CheckpointPolicy::Ends, fuel)?);
+        self.auto.push(fast(CheckpointPolicy::Auto, fuel)?);
+        self.part_ends.push(fast(CheckpointPolicy::Ends, part)?);
+        self.part_every.push(fast(CheckpointPolicy::Every(NonZeroU64::MIN), part)?);
         self.plain.push(plain(self.capsule)?.1);
         if let Some(qemu) = &self.qemu {
             self.qemu_samples.push(qemu.run()?);
@@ -122,8 +128,8 @@ impl<'a> Measuring<'a> {
             |samples: &[Sample], instructions| median(samples.iter().map(|sample| mips(instructions, sample.cpu)));
         // Each round's run with checkpoints is compared with that round's run without.
         let overhead =
-            |with: &[Sample]| {
-                let pairs = with.iter().zip(&self.ends);
+            |with: &[Sample], without: &[Sample]| {
+                let pairs = with.iter().zip(without);
                 median(pairs.map(|(with, without)| {
                     with.cpu.as_secs_f64() / without.cpu.as_secs_f64().max(f64::MIN_POSITIVE) - 1.0
                 }))
@@ -137,8 +143,8 @@ impl<'a> Measuring<'a> {
             mips_fast: cpu_mips(&self.ends, instructions),
             mips_default: cpu_mips(&self.auto, instructions),
             mips_plain: cpu_mips(&self.plain, self.plain_instructions),
-            checkpoint_overhead_ratio: overhead(&self.auto),
-            checkpoint_overhead_ratio_every: overhead(&self.every),
+            checkpoint_overhead_ratio: overhead(&self.auto, &self.ends),
+            checkpoint_overhead_ratio_every: overhead(&self.part_every, &self.part_ends),
             qemu_ratio: qemu_cpu.map(|qemu| qemu / fast_cpu.max(f64::MIN_POSITIVE)),
             mips_fast_wall: median(self.ends.iter().map(|sample| mips(instructions, sample.wall))),
             qemu_mips: qemu_cpu.map(|qemu| instructions as f64 / 1e6 / qemu.max(f64::MIN_POSITIVE)),
@@ -203,7 +209,7 @@ fn once(capsule: &Capsule, engine: Engine, checkpoints: CheckpointPolicy, fuel: 
 }
 
 fn plain(capsule: &Capsule) -> Result<(Run, Sample), Failure> {
-    let fuel = capsule.manifest().fuel_cycles().min(PLAIN_CYCLES);
+    let fuel = capsule.manifest().fuel_cycles().min(PART_CYCLES);
     let (run, sample) = once(capsule, Engine::Plain, CheckpointPolicy::Ends, fuel)?;
     debug_assert!(matches!(run.exit, Exit::Halted { .. } | Exit::Trapped { trap: Trap::OutOfFuel, .. }));
     Ok((run, sample))
