@@ -99,14 +99,6 @@ impl Oracle {
             sum.boundaries.states, sum.fuel.states, sum.breakpoints.states
         );
         let examples = self.examples(&oracle)?;
-        for example in &examples {
-            println!(
-                "example {}: {} instructions equal, {}",
-                example["name"].as_str().unwrap_or_default(),
-                example["instructions_compared"],
-                example["end"].as_str().unwrap_or_default()
-            );
-        }
         if examples.is_empty() {
             println!("examples: none is built");
         }
@@ -195,6 +187,9 @@ impl Oracle {
                 None => "not run further".to_owned(),
                 Some(exit @ Exit::Trapped { .. }) => bail!("example {name}: {exit:?}"),
             };
+            if !self.json {
+                println!("example {name}: {instructions} instructions equal, {end}");
+            }
             values.push(json!({ "name": name, "instructions_compared": instructions, "syscalls": calls, "end": end }));
         }
         Ok(values)
