@@ -48,7 +48,8 @@ pub struct Divergence {
 /// # Errors
 /// [`Divergence`] at the first difference.
 pub fn at_boundaries(image: &Image, job: Job<'_>) -> Result<Compared, Divergence> {
-    let (mut fast, mut plain) = (Machine::new(image, UNSALTED, job), Machine::new(image, UNSALTED, job));
+    let mut fast = Machine::new(image, UNSALTED, job);
+    let mut plain = fast.clone();
     let mut compared = Compared::default();
     loop {
         let (event, want) = (fast.run_fast(), plain.run_plain(&mut ()));

@@ -187,10 +187,10 @@ fn keys(bytes: &[u8]) -> bool {
 
 /// Where the text of a fuzzed program starts.
 const TEXT_START: u32 = 0x1_0000;
-const TEXT_WORDS_MAX: usize = 512;
+const TEXT_WORDS_MAX: usize = 256;
 const MEMORY_BYTES: u32 = 8 << 10;
 /// Enough for the fast interpreter to start, and for a few loops.
-const FUEL_CYCLES: u64 = 6000;
+const FUEL_CYCLES: u64 = 3000;
 
 /// Runs bytes as text on both interpreters: they agree, whatever it is. Takes everything that has a word.
 fn run_text(bytes: &[u8]) -> bool {
