@@ -1,0 +1,7 @@
+//! A run in, a proof out.
+//!
+//! It may be slow and may use threads; nobody has to trust it. Spec: `docs/spec/40-proof.md`; the steps carry the
+//! verifier's numbers.
+
+pub mod timeline;
+pub mod trace;

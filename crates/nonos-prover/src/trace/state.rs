@@ -1,0 +1,1 @@
+//! Fills the chip of the same name.
