@@ -43,14 +43,23 @@ pub const RANGE16_LOG_HEIGHT_MAX: usize = 16;
 /// Most rows of `range8`, as a power of two.
 pub const RANGE8_LOG_HEIGHT_MAX: usize = 8;
 
-/// The constraints of `range16` (bus [`RANGE16`]) or `range8` (bus [`RANGE8`]).
-pub fn eval<AB: MachineBuilder>(builder: &mut AB, bus: Bus) {
+fn eval<AB: MachineBuilder>(builder: &mut AB, bus: Bus) {
     let main = builder.main();
     let local = RangeCols::from_row(main.current_slice());
     let next = RangeCols::from_row(main.next_slice());
     builder.when_first_row().assert_zero(local.value[0]);
     builder.when_transition().assert_eq(next.value[0], local.value[0].into() + AB::Expr::ONE);
     bus.provide(builder, [local.value[0]], local.times[0]);
+}
+
+/// The constraints of `range16`.
+pub fn eval16<AB: MachineBuilder>(builder: &mut AB) {
+    eval(builder, RANGE16);
+}
+
+/// The constraints of `range8`.
+pub fn eval8<AB: MachineBuilder>(builder: &mut AB) {
+    eval(builder, RANGE8);
 }
 
 /// The constraints of `split`. Every row is looked up byte by byte, padding too, so a row cannot lie.
