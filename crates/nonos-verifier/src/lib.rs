@@ -10,3 +10,8 @@ extern crate alloc;
 
 pub mod claim;
 pub mod receipt;
+pub mod verify;
+
+pub use claim::{Claim, Status};
+pub use receipt::Receipt;
+pub use verify::{VerifiedClaim, VerifyError, verify};
