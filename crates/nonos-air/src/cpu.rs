@@ -10,11 +10,9 @@ use crate::{
     bus::{EXEC, PROGRAM, RANGE16, STATE},
     columns, space,
 };
-use alloc::vec;
 use nonos_isa::Opcode;
 use p3_air::{AirBuilder, WindowAccess};
 use p3_field::PrimeCharacteristicRing;
-use p3_lookup::Count;
 
 /// What the cpu does with an instruction: the number of the flag in [`CpuCols::class`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +80,7 @@ columns! {
         b: 2,
         /// When rs2 was accessed last.
         b_prev_ts: 1,
-        /// What rd gets.
+        /// What rd gets; for a branch whether it is taken, for a store what is stored, for an ecall `ended`.
         d: 2,
         /// What rd held.
         old: 2,
@@ -90,8 +88,6 @@ columns! {
         d_prev_ts: 1,
         /// Carries of the addition or subtraction.
         carry: 2,
-        /// Whether a branch is taken.
-        taken: 1,
         /// Cycles beyond one.
         e: 1,
         /// 0 goes on, 1 halted, 2 checkpoint.
@@ -133,7 +129,7 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
 
     // The next instruction stands where this one leads, one tick and its cost later.
     let [clk, cyc, pi, next_pi] = [local.clk[0], local.cyc[0], local.pi[0], local.next_pi[0]];
-    let [e, ended, taken, target] = [local.e[0], local.ended[0], local.taken[0], local.target[0]];
+    let [e, ended, target] = [local.e[0], local.ended[0], local.target[0]];
     let cyc_next = cyc.into() + AB::Expr::ONE + e.into();
     {
         let mut then = builder.when_transition();
@@ -143,13 +139,13 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     }
 
     // Where it leads. A jalr's next_pi is the jump chip's to prove.
-    builder.assert_bool(taken);
-    builder.assert_zero(taken.into() * (AB::Expr::ONE - class(Class::Branch)));
-    let jumps = class(Class::Jal) + taken.into();
     let step = pi.into() + AB::Expr::ONE;
-    builder.assert_zero(
-        (real.clone() - class(Class::Jalr)) * (next_pi.into() - step.clone() - jumps * (target.into() - step)),
-    );
+    let taken: AB::Expr = local.d[0].into();
+    let ahead = target.into() - step.clone();
+    let straight = real.clone() - class(Class::Jalr) - class(Class::Jal) - class(Class::Branch);
+    builder.assert_zero(straight * (next_pi.into() - step.clone()));
+    builder.assert_zero(class(Class::Jal) * (next_pi - target));
+    builder.assert_zero(class(Class::Branch) * (next_pi.into() - step - taken.clone() * ahead));
 
     // Costs and ends come from those who know.
     let may_cost = class(Class::Load) + class(Class::Store) + class(Class::Ecall);
@@ -183,6 +179,24 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
         let mut constant = builder.when(class(Class::Constant) + class(Class::Jal));
         constant.assert_zero(d_lo.clone() - c_lo.clone());
         constant.assert_zero(d_hi.clone() - c_hi.clone());
+    }
+
+    // Where an instruction gives rd nothing, d says something else: whether a branch is taken (the compare chip proves that
+    // it is 0 or 1), what a store stores, how an ecall ended.
+    {
+        let mut branch = builder.when(class(Class::Branch));
+        branch.assert_zero(d_lo.clone() * (d_lo.clone() - AB::Expr::ONE));
+        branch.assert_zero(d_hi.clone());
+    }
+    {
+        let mut store = builder.when(class(Class::Store));
+        store.assert_zero(d_lo.clone() - b_lo.clone());
+        store.assert_zero(d_hi.clone() - b_hi.clone());
+    }
+    {
+        let mut ecall = builder.when(class(Class::Ecall));
+        ecall.assert_zero(d_lo.clone() - ended.into());
+        ecall.assert_zero(d_hi.clone());
     }
 
     // What the instruction is.
@@ -233,86 +247,28 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     RANGE16.look_up(builder, [d_lo.clone()], real.clone());
     RANGE16.look_up(builder, [d_hi.clone()], real);
 
-    // What other chips must agree to. The flags are boolean and at most one is set, as an exclusive group demands.
+    // What other chips must agree to: one message whose fields are laid over each other. y is c where b is x0's zero and b
+    // where c is zero; a store says c in its place, an ecall (whose y is zero) cycles and cost. Fields of degree 2 are
+    // fine here: it is the only message on this bus.
     let zero = AB::Expr::ZERO;
-    let jalr = vec![
-        opcode.clone(),
-        zero.clone(),
-        a_lo.clone(),
-        a_hi.clone(),
-        c_lo.clone(),
-        c_hi.clone(),
-        d_lo.clone(),
-        d_hi.clone(),
-        pi.into(),
-        next_pi.into(),
-    ];
-    let branch = vec![
-        opcode.clone(),
-        zero.clone(),
-        a_lo.clone(),
-        a_hi.clone(),
-        b_lo.clone(),
-        b_hi.clone(),
-        taken.into(),
-        zero.clone(),
-        zero.clone(),
-        zero.clone(),
-    ];
-    let arithmetic = vec![
-        opcode.clone(),
-        zero.clone(),
-        a_lo.clone(),
-        a_hi.clone(),
-        y_lo,
-        y_hi,
-        d_lo.clone(),
-        d_hi.clone(),
-        zero.clone(),
-        zero.clone(),
-    ];
-    let moved = |lo: AB::Expr, hi: AB::Expr| {
-        vec![
-            opcode.clone(),
-            ts.clone(),
-            a_lo.clone(),
-            a_hi.clone(),
-            c_lo.clone(),
-            c_hi.clone(),
-            lo,
-            hi,
-            e.into(),
-            zero.clone(),
-        ]
-    };
-    let load = moved(d_lo, d_hi);
-    let store = moved(b_lo, b_hi);
-    let ecall = vec![
-        opcode.clone(),
-        ts.clone(),
-        a_lo.clone(),
-        a_hi.clone(),
-        cyc.into(),
-        e.into(),
-        ended.into(),
-        zero.clone(),
-        zero.clone(),
-        zero.clone(),
-    ];
-    let group = [
-        (Class::Jalr, jalr),
-        (Class::Branch, branch),
-        (Class::Arithmetic, arithmetic),
-        (Class::Load, load),
-        (Class::Store, store),
-        (Class::Ecall, ecall),
-    ];
-    for (_, message) in &group {
-        assert!(message.len() == EXEC.width, "a message on this bus has one width");
-    }
-    builder.push_exclusive_interaction(
-        EXEC.name,
-        group.into_iter().map(|(which, message)| (class(which), Count::from(1), message)),
+    let [jalr, store, ecall] = [Class::Jalr, Class::Store, Class::Ecall].map(class);
+    let timed = class(Class::Load) + store.clone() + ecall.clone();
+    let says = timed.clone() + jalr.clone() + class(Class::Branch) + class(Class::Arithmetic);
+    EXEC.send(
+        builder,
+        [
+            opcode,
+            timed * ts,
+            a_lo,
+            a_hi,
+            y_lo - store.clone() * b_lo + ecall.clone() * cyc.into(),
+            y_hi - store * b_hi + ecall.clone() * e.into(),
+            d_lo,
+            d_hi,
+            (AB::Expr::ONE - ecall) * e.into() + jalr.clone() * pi.into(),
+            jalr * next_pi.into(),
+        ],
+        says,
     );
 
     // From the state at the start to the state at the end.

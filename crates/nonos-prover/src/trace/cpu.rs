@@ -25,14 +25,13 @@ pub struct CpuOp {
     pub a: u32,
     /// What rs2 holds.
     pub b: u32,
-    /// What rd gets; what the instruction computes, also where it is not written.
+    /// What rd gets, or would get were it not x0; for a branch whether it is taken, for a store what is stored, for an
+    /// ecall `ended`.
     pub d: u32,
     /// What rd held.
     pub old: u32,
     /// When rs1, rs2 and rd were accessed last.
     pub prev_ts: [u32; 3],
-    /// Whether a branch is taken.
-    pub taken: bool,
     /// Cycles beyond one.
     pub e: u32,
     /// 0 goes on, 1 halted, 2 checkpoint.
@@ -95,7 +94,6 @@ fn row_of(op: &CpuOp, clk: u32, last: bool) -> CpuCols<F> {
         old: limbs(op.old),
         d_prev_ts: [f(op.prev_ts[2])],
         carry: [f(k_lo), f(k_hi)],
-        taken: [F::from_bool(op.taken)],
         e: [f(op.e)],
         ended: [f(op.ended)],
     }
@@ -156,7 +154,7 @@ mod tests {
                 Class::Constant => (tuple.c, pi + 1),
                 Class::Jal => (tuple.c, tuple.target),
                 Class::Jalr => (link, (x.wrapping_add(tuple.c) & !1) / 4 - TEXT_WORD),
-                Class::Branch => (0, if taken { tuple.target } else { pi + 1 }),
+                Class::Branch => (taken.into(), if taken { tuple.target } else { pi + 1 }),
                 _ => panic!("not in these tests"),
             };
             let mut op = CpuOp {
@@ -169,7 +167,6 @@ mod tests {
                 d,
                 old: 0,
                 prev_ts: [a.prev_ts, b.prev_ts, 0],
-                taken,
                 e: 0,
                 ended: 0,
             };
@@ -345,8 +342,8 @@ mod tests {
     #[test]
     fn f6_branch_not_taken_is_seen_by_the_compare_chip() {
         let report = cheated(|tables| {
-            let row = tables.ops.iter().position(|op| op.taken).unwrap();
-            tables.ops[row].taken = false;
+            let row = tables.ops.iter().position(|op| op.tuple.class == Class::Branch && op.d == 1).unwrap();
+            tables.ops[row].d = 0;
             tables.ops[row].next_pi = tables.ops[row].pi + 1;
             tables.ops.truncate(row + 1);
         });
