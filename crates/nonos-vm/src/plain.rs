@@ -293,8 +293,9 @@ fn jump_target(target: u32) -> Result<u32, Refusal> {
     if target.is_multiple_of(4) { Ok(target) } else { Err(Trap::MisalignedJump.into()) }
 }
 
-/// The arithmetic of RV32IM (volume I, sections 2.4 and 7.1, 7.2 with table 7.1 for division).
-pub(crate) fn alu(opcode: Opcode, a: u32, b: u32) -> u32 {
+/// The arithmetic of RV32IM (volume I, sections 2.4 and 7.1, 7.2 with table 7.1 for division), by register forms.
+#[must_use]
+pub fn alu(opcode: Opcode, a: u32, b: u32) -> u32 {
     let (signed_a, signed_b) = (a as i32, b as i32);
     match opcode {
         Opcode::Sub => a.wrapping_sub(b),
