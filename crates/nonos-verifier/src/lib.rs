@@ -15,3 +15,8 @@ pub mod verify;
 pub use claim::{Claim, Status};
 pub use receipt::Receipt;
 pub use verify::{VerifiedClaim, VerifyError, verify};
+pub mod codec;
+pub mod config;
+pub mod parameters;
+pub mod proof;
+pub mod shape;
