@@ -135,7 +135,7 @@ impl TableFacts {
         let log_chunks = get_log_num_quotient_chunks::<F, Challenge, A, _>(air, layout, 1, lookups, zk, &gadget);
         let (base, extension) = get_symbolic_constraints::<F, Challenge, A, _>(air, layout, lookups, &gadget);
         let degree = base.iter().map(p3_air::SymbolicExpression::degree_multiple);
-        let degree = degree.chain(extension.iter().map(|constraint| constraint.degree_multiple()));
+        let degree = degree.chain(extension.iter().map(p3_air::symbolic::SymbolicExpr::degree_multiple));
         Self {
             width: air.width(),
             reads_next: !air.main_next_row_columns().is_empty(),

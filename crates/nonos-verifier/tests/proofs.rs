@@ -1,5 +1,7 @@
 //! Proofs of three small tables verify in every parameter set, and nothing near them does.
 
+#![allow(clippy::print_stdout, reason = "prints what refused each change")]
+
 mod toy;
 
 use nonos_air::F;
@@ -188,6 +190,50 @@ fn changed_bytes_are_refused<K: Kind>(set: ParameterSet) {
 #[test]
 fn m5_changed_bytes_are_refused_without_a_panic() {
     with_every_set(changed_bytes_are_refused::<PublicConfig>, changed_bytes_are_refused::<HidingConfig>);
+}
+
+#[test]
+#[ignore = "takes minutes; the other test takes a sample"]
+fn m5_every_changed_word_is_refused() {
+    fn check<K: Kind>(set: ParameterSet) {
+        let proven = small::<K>(set);
+        let mut random = StdRng::seed_from_u64(3);
+        for at in (0..proven.bytes.len()).step_by(4) {
+            let mut changed = proven.bytes.clone();
+            let at = (at + random.random_range(0..4)).min(changed.len() - 1);
+            changed[at] ^= 1 << random.random_range(0..8);
+            assert!(verdict(&proven, &changed).is_err(), "{set:?}: byte {at}");
+        }
+    }
+    check::<PublicConfig>(ParameterSet::PublicSmall);
+    check::<HidingConfig>(ParameterSet::HidingSmall);
+}
+
+/// The library's prover refuses wrong tables when debug assertions are on, so this runs without them only.
+#[cfg(not(debug_assertions))]
+#[test]
+fn proofs_of_wrong_tables_are_refused() {
+    fn check<K: Kind>(set: ParameterSet) {
+        let low = set.parameters().min_log_height;
+        let honest = || run(1, low, low, low, 1);
+        let wrong = |name: &str, table: usize, row: usize, column: usize, by: F, good: bool| {
+            let mut run = honest();
+            let width = run.traces[table].width;
+            run.traces[table].values[row * width + column] += by;
+            let proven = prove::<K>(set, &seed(), run);
+            assert_eq!(verdict(&proven, &proven.bytes).is_ok(), good, "{set:?}: {name}");
+        };
+        wrong("nothing changed", 0, 0, 0, F::ZERO, true);
+        wrong("a cube", 0, 3, 2, F::ONE, false);
+        wrong("a free column", 0, 3, 5, F::ONE, false);
+        wrong("a flag that is no bit", 1, 3, 0, F::ONE, false);
+        wrong("a flag left out", 1, 3, 0, -F::ONE, false);
+        wrong("a count", 2, 3, 2, F::ONE, false);
+        wrong("a first row against the public value", 2, 0, 0, F::ONE, false);
+        wrong("a last row", 2, (1 << low) - 1, 0, F::ONE, false);
+    }
+    check::<PublicConfig>(ParameterSet::PublicFast);
+    check::<HidingConfig>(ParameterSet::HidingSmall);
 }
 
 #[test]
