@@ -427,7 +427,7 @@ mod tests {
             (c.carry_a, c.abs_a) = ([F::ZERO], [-F::from_u32(0xfffb), F::ONE]);
         });
         assert!(CHIP.refusals(&forged).contains(&Check::Range16(canonical(-0xfffb))));
-        // A quotient whose low limb is 1 / 2, for 1 / 2 = half: 2 * half = 1.
+        // 1 / 2 as the field has it, with no remainder.
         let half = F::ONE.halve();
         let forged = forge(op(Opcode::Divu, 1, 2), |c| {
             divide(c, 0, 0, 0);

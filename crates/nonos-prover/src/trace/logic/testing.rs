@@ -122,11 +122,11 @@ pub(crate) fn message(opcode: Opcode, a: u32, y: u32, result: u32) -> Vec<u32> {
 
 /// Whether a message states what the instruction does. Nothing is true of an opcode of no arithmetic chip.
 fn is_true(message: &[u32]) -> bool {
-    let arithmetic = Opcode::Beq..=Opcode::Bgeu;
+    let branches = Opcode::Beq..=Opcode::Bgeu;
     let opcode = Opcode::ALL.into_iter().find(|opcode| *opcode as u32 == message[0]);
     let word = |at: usize| message[at] | message[at + 1] << 16;
     opcode.is_some_and(|opcode| {
-        let known = arithmetic.contains(&opcode) || (Opcode::Sll..=Opcode::Remu).contains(&opcode);
+        let known = branches.contains(&opcode) || (Opcode::Sll..=Opcode::Remu).contains(&opcode);
         known && message == self::message(opcode, word(2), word(4), manual(opcode, word(2), word(4)))
     })
 }
