@@ -13,6 +13,8 @@ pub mod access;
 pub mod bus;
 pub mod check;
 pub mod columns;
+pub mod digest;
+pub mod machine;
 
 pub mod block;
 pub mod compare;

@@ -199,6 +199,20 @@ impl<B: Backing> Timeline<B> {
             .collect()
     }
 
+    /// What a cell holds now; it is not accessed by that.
+    pub fn peek(&self, space: u32, addr: u32) -> u32 {
+        let slot = match space {
+            space::REGISTERS => self.registers.get(addr as usize),
+            space::MEMORY => {
+                let number = self.page_slots.get(addr as usize / PAGE_CELLS).copied().unwrap_or(0);
+                let page = (number as usize).checked_sub(1).map(|number| &self.memory[number]);
+                page.map(|page| &page.slots[addr as usize % PAGE_CELLS])
+            }
+            _ => self.others.get(&(space, addr)),
+        };
+        slot.filter(|slot| slot.seen).map_or_else(|| self.backing.initial(space, addr), |slot| slot.value)
+    }
+
     /// Accesses a cell at `ts`: a write of `after`, or a read. Counts the range lookup of the access itself.
     pub fn access(&mut self, space: u32, addr: u32, ts: u32, after: Option<u32>) -> Access {
         let mut touch = false;
