@@ -15,6 +15,7 @@ pub mod check;
 pub mod columns;
 pub mod digest;
 pub mod machine;
+pub mod public;
 
 pub mod block;
 pub mod compare;

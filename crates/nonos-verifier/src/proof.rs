@@ -4,7 +4,7 @@
 use crate::{
     codec::{CodecError, decode, header},
     config::Challenge,
-    shape::{ProofKind, ShapeError, prepare},
+    shape::{ProofKind, ProofShape, ShapeError, prepare},
 };
 use alloc::vec::Vec;
 use nonos_air::F;
@@ -29,13 +29,14 @@ pub enum VerifyError<E: core::fmt::Debug> {
     Proof(BatchVerificationError<E>),
 }
 
-/// Verifies bytes. `airs` are the tables that the proof is about, in order; each with its public values.
+/// Verifies bytes. `airs` are the tables that the proof is about, in order; each with its public values. Gives the shape
+/// of the proof, for whoever wants to know how secure it is.
 pub fn verify<K, A>(
     config: &K,
     airs: &[A],
     public_values: &[Vec<F>],
     bytes: &[u8],
-) -> Result<(), VerifyError<PcsError<K>>>
+) -> Result<ProofShape, VerifyError<PcsError<K>>>
 where
     K: ProofKind,
     A: Air<InteractionSymbolicBuilder<F, Challenge>> + for<'a> Air<VerifierConstraintFolderWithLookups<'a, K>>,
@@ -46,5 +47,6 @@ where
     }
     let (common, shape) = prepare(config, airs, &front.log_heights)?;
     let proof = decode(bytes, &shape)?;
-    verify_batch(config, airs, &proof, public_values, &common).map_err(VerifyError::Proof)
+    verify_batch(config, airs, &proof, public_values, &common).map_err(VerifyError::Proof)?;
+    Ok(shape)
 }

@@ -3,7 +3,7 @@
 //! Spec: `docs/spec/30-machine.md`, section "Checkpoint". The digest covers everything from which the run goes on: the
 //! same digest, image and job give the same rest of the run on any machine.
 
-use crate::io::Job;
+use crate::io::{Content, Job};
 use crate::machine::Machine;
 use alloc::vec::Vec;
 use nonos_image::{CheckpointState, Layout, PAGE_BYTES, PAGE_WORDS, Page, Tree};
@@ -33,7 +33,7 @@ impl Checkpoint {
     }
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     /// Everything that a checkpoint covers, as it is now; only where [`Machine::checkpoint`] may be asked for.
     pub fn checkpoint_state(&mut self) -> CheckpointState {
         CheckpointState {
@@ -67,6 +67,12 @@ impl Machine<'_> {
     #[must_use]
     pub const fn job(&self) -> &Job<'_> {
         &self.job
+    }
+
+    /// Content that the run may read.
+    #[must_use]
+    pub const fn content(&self) -> &'a Content<'a> {
+        self.job.content
     }
 
     /// Cycles since the start of the segment.

@@ -80,9 +80,14 @@ fn permute(mut a: [u64; LANES]) -> [u64; LANES] {
 /// The table. The range lookups of the accesses were counted by the timeline; that of the pointer is counted here.
 ///
 /// The rounds go on behind the last call, on a state of zeros: the round flags never rest. Those rows say nothing.
-pub fn fill(ops: &[KeccakOp], counts: &mut Counts) -> RowMajorMatrix<F> {
-    let mut trace = table(WIDTH, ops.len() * ROUNDS, 1);
-    let rounds = generate_trace_rows::<F>(ops.iter().map(KeccakOp::lanes).collect(), 0);
+pub fn fill(ops: &[KeccakOp], counts: &mut Counts, height_min: usize) -> RowMajorMatrix<F> {
+    let mut trace = table(WIDTH, ops.len() * ROUNDS, height_min);
+    let mut states: Vec<_> = ops.iter().map(KeccakOp::lanes).collect();
+    let height = trace.values.len() / WIDTH;
+    while states.len() * ROUNDS <= height / 2 {
+        states.push([0; 25]);
+    }
+    let rounds = generate_trace_rows::<F>(states, 0);
     for (row, round) in trace.values.chunks_exact_mut(WIDTH).zip(rounds.values.chunks_exact(OFFSET)) {
         row[..OFFSET].copy_from_slice(round);
     }
@@ -128,7 +133,7 @@ mod tests {
         let record = |&(ts, a0): &(u32, u32)| KeccakOp::record(&mut timeline, ts, a0, 0xabcd_1234);
         let ops: Vec<_> = calls.iter().map(record).collect();
         let mut counts = Counts::default();
-        let trace = fill(&ops, &mut counts);
+        let trace = fill(&ops, &mut counts, 1);
         let mut others = answers(&timeline, &counts);
         ops.iter().for_each(|op| call(&mut others, op, 17, 1));
         (trace, others, ops)
