@@ -169,7 +169,6 @@ mod tests {
     #[test]
     fn corner_and_random_states_hold_at_both_ends_of_memory() {
         let seed = 13;
-        println!("seed {seed}");
         let mut rng = SmallRng::seed_from_u64(seed);
         for (i, a) in CORNERS.into_iter().enumerate() {
             let b = CORNERS[(i + 5) % CORNERS.len()];

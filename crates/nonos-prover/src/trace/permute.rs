@@ -143,7 +143,6 @@ mod tests {
     #[test]
     fn corner_and_random_states_hold_at_both_ends_of_memory() {
         let seed = 11;
-        println!("seed {seed}");
         let mut rng = SmallRng::seed_from_u64(seed);
         let corners = CORNERS.map(|word| word % FIELD_ORDER);
         for a in corners {
