@@ -604,7 +604,7 @@ mod tests {
                 if bytes == 0 {
                     return Ok(());
                 }
-                if pointer % 4 != 0 {
+                if !pointer.is_multiple_of(4) {
                     return Err(Trap::SyscallMisaligned);
                 }
                 let words = |from: u64, to: u64| from / 4..to.div_ceil(4);
@@ -625,7 +625,7 @@ mod tests {
                 Syscall::Output => {
                     let n = a1.min(65_536);
                     buffer(a0, n, false)?;
-                    if n > 0 && self.lengths.output % 4 != 0 {
+                    if n > 0 && !self.lengths.output.is_multiple_of(4) {
                         return Err(Trap::OutputAfterPartialWord);
                     }
                     if self.lengths.output + n > 1 << 24 { Err(Trap::OutputTooLarge) } else { Ok(()) }
@@ -1122,7 +1122,9 @@ mod tests {
                 cols.kinds = KINDS.map(|trap| F::from_bool(trap == Trap::IllegalInstruction));
                 cols.ops = [F::ZERO; 18];
             });
-            assert_eq!((verdict.constraints.len(), verdict.buses), (1, vec![]), "{word:x}");
+            assert_eq!(verdict.constraints.len(), 1, "{word:x}");
+            // The registers that such an instruction reads are not read by an illegal one.
+            assert!(verdict.buses.iter().all(|bus| bus == "mem"), "{word:x}");
         }
     }
 
@@ -1381,12 +1383,13 @@ mod tests {
         let seed = 29;
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut traps = BTreeSet::new();
-        for i in 0..400 {
+        for i in 0..1200 {
             let public = WINDOWS[i % 3];
             let at = edges(&public, 5);
             let mut pick = || at[rng.random_range(0..at.len())];
             let args = [pick(), pick(), pick(), pick()];
-            let number = SYSCALLS[rng.random_range(0..SYSCALLS.len())].number;
+            // Now and then no syscall.
+            let number = SYSCALLS[rng.random_range(0..SYSCALLS.len())].number + u32::from(i % 7 == 1);
             let mut state = State::call(public, number, args);
             if i % 2 == 0 {
                 let op = OPS[rng.random_range(0..16)];
