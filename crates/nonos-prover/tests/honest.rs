@@ -29,7 +29,11 @@ fn run(name: &str, image: &Image, job: Job<'_>, segments_max: usize) -> (Ending,
         let salts = [[number as u32; 8], [number as u32 + 1; 8]];
         let tables = assemble(&segment, &machine, &facts, salts, 1);
         let report = checked(&tables, &public(&tables, &machine));
-        assert!(report.1.is_empty(), "{name}, segment {number}: constraints fail: {:?}", &report.1[..report.1.len().min(5)]);
+        assert!(
+            report.1.is_empty(),
+            "{name}, segment {number}: constraints fail: {:?}",
+            &report.1[..report.1.len().min(5)]
+        );
         let unbalanced = report.0.unbalanced();
         assert!(unbalanced.is_empty(), "{name}, segment {number}: {:#?}", &unbalanced[..unbalanced.len().min(9)]);
         if segment.ending != Ending::Boundary {
@@ -68,7 +72,9 @@ fn checked(tables: &Tables, public: &SegmentPublic) -> (Report, Vec<(&'static st
 }
 
 fn job(input: &[u8]) -> Job<'_> {
-    Job::new(input, UNSALTED, 1 << 40).expect("a small input").with_ticket(TicketSeed { seed: [7; 32], time_s: 1 << 33 })
+    Job::new(input, UNSALTED, 1 << 40)
+        .expect("a small input")
+        .with_ticket(TicketSeed { seed: [7; 32], time_s: 1 << 33 })
 }
 
 #[test]
@@ -124,7 +130,12 @@ fn every_syscall_is_proven() {
     let hash = at_hand.insert(&content);
     let mut asm = Asm::new().li(T1, DATA);
     for (i, word) in hash.as_bytes().chunks(4).enumerate() {
-        asm = asm.li(T0, u32::from_le_bytes(word.try_into().expect("four bytes"))).store(Opcode::Sw, T0, 4 * i as i32, T1);
+        asm = asm.li(T0, u32::from_le_bytes(word.try_into().expect("four bytes"))).store(
+            Opcode::Sw,
+            T0,
+            4 * i as i32,
+            T1,
+        );
     }
     let call = |asm: Asm, number: Syscall, a: [u32; 5]| {
         let [a0, a1, a2, a3, a4] = a;

@@ -4,7 +4,7 @@ use nonos_air::{
     F,
     mask::{ELEMENTS, MaskCols, WIDTH},
 };
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::dense::RowMajorMatrix;
 use rand::{CryptoRng, RngExt};
 
@@ -24,8 +24,13 @@ pub fn widen(matrix: &RowMajorMatrix<F>, r: &[F; ELEMENTS]) -> RowMajorMatrix<F>
 }
 
 /// A fresh mask.
-pub fn draw(rng: &mut impl CryptoRng) -> [F; ELEMENTS] {
+pub fn draw(rng: &mut dyn CryptoRng) -> [F; ELEMENTS] {
     core::array::from_fn(|_| rng.random())
+}
+
+/// Eight fresh elements as canonical numbers.
+pub fn draw_elements(rng: &mut dyn CryptoRng) -> [u32; 8] {
+    core::array::from_fn(|_| rng.random::<F>().as_canonical_u32())
 }
 
 /// The mask chip's own table.
