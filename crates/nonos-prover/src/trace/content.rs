@@ -416,6 +416,6 @@ mod tests {
 
     #[test]
     fn the_layout_is_as_the_spec_page_says() {
-        assert_eq!((WIDTH, rig::size_of(CONTENT, WIDTH)), (0, (0, 0)));
+        assert_eq!((WIDTH, rig::size_of(CONTENT, WIDTH)), (176, (114, 64)));
     }
 }

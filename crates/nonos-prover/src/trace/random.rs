@@ -292,6 +292,6 @@ mod tests {
 
     #[test]
     fn the_layout_is_as_the_spec_page_says() {
-        assert_eq!((WIDTH, rig::size_of(RANDOM, WIDTH)), (0, (0, 0)));
+        assert_eq!((WIDTH, rig::size_of(RANDOM, WIDTH)), (63, (70, 48)));
     }
 }

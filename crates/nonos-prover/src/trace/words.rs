@@ -373,6 +373,6 @@ mod tests {
 
     #[test]
     fn the_layout_is_as_the_spec_page_says() {
-        assert_eq!((WIDTH, rig::size_of(WORDS, WIDTH)), (0, (0, 0)));
+        assert_eq!((WIDTH, rig::size_of(WORDS, WIDTH)), (32, (41, 13)));
     }
 }
