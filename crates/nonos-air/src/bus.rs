@@ -30,6 +30,7 @@ buses! {
     STATE "state" 6 "(kind, pi, clk, cyc, cyc_before, ended).";
     NODE "node" 19 "(space, level, index, before, after).";
     COMPRESS "compress" 24 "(in, out).";
+    PERMUTE "permute" 32 "(in, out): the permutation itself.";
     PAGE "page" 2 "(page, T).";
     TOUCH "touch" 2 "(page, T).";
     CALL "call" 12 "(number, ts, 10 operands), see the ecall page.";

@@ -246,7 +246,7 @@ mod tests {
                     }
                 }
             }
-            assert!(run.ops.len() > 200);
+            assert!(run.ops.len() > 100);
             assert_run_holds(&run);
         }
     }
