@@ -32,9 +32,10 @@ buses! {
     COMPRESS "compress" 24 "(in, out).";
     PAGE "page" 2 "(page, T).";
     TOUCH "touch" 2 "(page, T).";
-    CALL "call" 12 "(number, ts, cyc, cost, ended, 7 operands).";
-    STREAM "stream" 12 "Counters of the syscalls, see the state page.";
+    CALL "call" 12 "(number, ts, 10 operands), see the ecall page.";
+    STREAM "stream" 10 "(thread, 9 values), see the state page.";
     TRAP "trap" 3 "(number, pi, ts).";
+    OUTLEN "outlen" 3 "(len_lo, len_hi, kind): a length at the end of the segment; kind 0 output so far, 1 input left.";
     MASK "mask" 6 "(chip, r).";
 }
 
