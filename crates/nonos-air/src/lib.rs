@@ -13,6 +13,9 @@ pub mod access;
 pub mod bus;
 pub mod check;
 pub mod columns;
+pub mod digest;
+pub mod machine;
+pub mod public;
 
 pub mod block;
 pub mod compare;

@@ -74,6 +74,17 @@ impl Compressor {
         digest(&self.elements(limbs.map(KoalaBear::from_u16)))
     }
 
+    /// `C` of many inputs, given and returned in canonical form; as many lanes at once as the processor has.
+    ///
+    /// # Panics
+    /// When an element is not below the field order.
+    #[must_use]
+    pub fn elements_many(&self, inputs: &[[u32; WIDTH]]) -> Vec<[u32; OUT]> {
+        assert!(inputs.as_flattened().iter().all(|&element| element < FIELD_ORDER), "elements are canonical");
+        let nodes = self.many(inputs.len(), |k| inputs[k].map(KoalaBear::new));
+        nodes.iter().map(|node| node.map(|element| element.as_canonical_u32())).collect()
+    }
+
     pub(crate) fn node_pair(&self, left: &Node, right: &Node) -> Node {
         self.elements(core::array::from_fn(|i| if i < OUT { left[i] } else { right[i - OUT] }))
     }
@@ -179,6 +190,10 @@ mod tests {
             for (k, node) in many.iter().enumerate() {
                 assert_eq!(*node, c.elements(input(k)), "count {count}, input {k}");
             }
+            let words: Vec<[u32; 16]> =
+                (0..count).map(|k| input(k).map(|element| element.as_canonical_u32())).collect();
+            let canonical: Vec<[u32; 8]> = many.iter().map(|node| digest(node).elements()).collect();
+            assert_eq!(c.elements_many(&words), canonical, "count {count}");
         }
     }
 

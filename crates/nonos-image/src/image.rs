@@ -2,8 +2,8 @@
 //!
 //! Spec: `docs/spec/25-image.md`, section "Image id".
 
-use crate::{MACHINE_VERSION, PAGE_BYTES, Program, Salt, Tree};
-use nonos_types::{ImageId, domain::TAG_IMAGE, limits::MEMORY_BYTES_MAX};
+use crate::{Compressor, MACHINE_VERSION, PAGE_BYTES, Program, Salt, TEXT_BYTES_MAX, Tree};
+use nonos_types::{Digest, ImageId, domain::TAG_IMAGE, limits::MEMORY_BYTES_MAX};
 use thiserror::Error;
 
 /// The numbers of an image that decide how a run goes.
@@ -88,7 +88,15 @@ impl Image {
     /// As [`Image::id`], from a tree that [`Image::tree`] gave.
     #[must_use]
     pub fn id_from(&self, tree: &Tree, salt: Salt) -> ImageId {
-        let Layout { entry, text_start, text_end, memory_start, memory_end, grants } = self.layout;
+        self.layout.image_id(tree.compressor(), tree.root(), salt)
+    }
+}
+
+impl Layout {
+    /// The image id of a memory with this root, laid out so.
+    #[must_use]
+    pub fn image_id(&self, c: &Compressor, memory_root: Digest, salt: Salt) -> ImageId {
+        let Self { entry, text_start, text_end, memory_start, memory_end, grants } = *self;
         let (low, high) = (|word: u32| word as u16, |word: u32| (word >> 16) as u16);
         let mut block = [0; 16];
         block[0] = TAG_IMAGE;
@@ -100,8 +108,23 @@ impl Image {
         block[12] = grants;
         let mut salted = [0; 16];
         salted[..8].copy_from_slice(&salt);
-        let c = tree.compressor();
-        ImageId::from_digest(c.pair(c.pair(tree.root(), c.block(block)), c.block(salted)))
+        ImageId::from_digest(c.pair(c.pair(memory_root, c.block(block)), c.block(salted)))
+    }
+
+    /// Whether an image can have this layout: what [`Image::new`] and the program's encoding guarantee.
+    #[must_use]
+    pub const fn is_possible(&self) -> bool {
+        let Self { entry, text_start, text_end, memory_start, memory_end, grants: _ } = *self;
+        let aligned = entry.is_multiple_of(4) && text_start.is_multiple_of(4) && text_end.is_multiple_of(4);
+        let pages = memory_start.is_multiple_of(PAGE_BYTES) && memory_end.is_multiple_of(PAGE_BYTES);
+        let inside = memory_start <= text_start && text_start < text_end && text_end <= memory_end;
+        aligned
+            && pages
+            && inside
+            && text_end - text_start <= TEXT_BYTES_MAX
+            && memory_end - memory_start <= MEMORY_BYTES_MAX
+            && text_start <= entry
+            && entry < text_end
     }
 }
 

@@ -11,12 +11,14 @@
 
 extern crate alloc;
 
+mod checkpoint;
 mod commit;
 mod compress;
 mod image;
 mod program;
 mod tree;
 
+pub use checkpoint::{CheckpointState, registers_root};
 pub use commit::{Salt, UNSALTED, commit_blocks, commit_bytes};
 pub use compress::{Compressor, NotAnElement};
 pub use image::{Image, ImageError, Layout};

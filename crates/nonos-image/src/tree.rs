@@ -72,6 +72,16 @@ impl Tree {
         digest(&self.node(PAGE_LEVEL, number))
     }
 
+    /// The digest of a node, from the level of pages up: `index` counts the nodes of the level.
+    ///
+    /// # Panics
+    /// When the level is below [`PAGE_LEVEL`] (what a page holds is not stored) or above [`DEPTH`].
+    #[must_use]
+    pub fn digest(&self, level: usize, index: u32) -> Digest {
+        assert!((PAGE_LEVEL..=DEPTH).contains(&level), "the tree stores the levels from pages up");
+        digest(&self.node(level, index))
+    }
+
     /// The digests beside the way from a page to the root, lowest first.
     #[must_use]
     pub fn path(&self, number: u32) -> Vec<Digest> {

@@ -18,6 +18,11 @@ pub const KEY_REVOCATION: &str = "NONOS key revocation v1";
 /// Context of the digest of a source tree in a recipe.
 pub const SOURCE_DIGEST: &str = "NONOS source digest v1";
 
+/// Context of the digest of a claim, with which a proof's transcript starts.
+pub const CLAIM: &str = "NONOS claim v1";
+/// Context of the digest of the machine: its constraints, chips and parameters.
+pub const MACHINE: &str = "NONOS machine v1";
+
 /// Tag (first element) of the layout block of an image id.
 pub const TAG_IMAGE: u16 = 0x4901;
 /// Tag of the header block of a committed byte string that is a run's input.

@@ -91,6 +91,10 @@ id!(
     CapsuleId
 );
 id!(
+    /// Names a ticket: whoever pays for a run. All zero for a run that nobody pays for.
+    TicketId
+);
+id!(
     /// Names a hybrid public key: BLAKE3 over both of its halves and its validity.
     KeyId
 );

@@ -21,4 +21,4 @@ pub use amount::{
     BasisPoints, ParseAmountError, split_floor,
 };
 pub use digest::{Digest, DigestError, FIELD_ORDER};
-pub use ids::{CapsuleId, Hash32, ImageId, KeyId, ParseIdError};
+pub use ids::{CapsuleId, Hash32, ImageId, KeyId, ParseIdError, TicketId};

@@ -3,10 +3,11 @@
 //! Spec: `docs/spec/30-machine.md`, section "Checkpoint". The digest covers everything from which the run goes on: the
 //! same digest, image and job give the same rest of the run on any machine.
 
+use crate::io::{Content, Job};
 use crate::machine::Machine;
 use alloc::vec::Vec;
-use nonos_image::{MACHINE_VERSION, PAGE_BYTES, PAGE_WORDS, Page, Tree};
-use nonos_types::{Digest, domain::TAG_CHECKPOINT};
+use nonos_image::{CheckpointState, Layout, PAGE_BYTES, PAGE_WORDS, Page, Tree};
+use nonos_types::Digest;
 
 /// A checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,48 +26,63 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     pub(crate) fn of(machine: &mut Machine<'_>) -> Self {
-        let memory_root = machine.memory.tree().root();
-        let output_root = machine.output_tree().root();
-        let c = &machine.compressor;
-        let mut registers: Vec<Digest> = (0..4)
-            .map(|block| {
-                c.block(core::array::from_fn(|i| {
-                    let word = machine.registers[block * 8 + i / 2];
-                    (word >> (16 * (i % 2))) as u16
-                }))
-            })
-            .collect();
-        while registers.len() > 1 {
-            registers = registers.chunks_exact(2).map(|pair| c.pair(pair[0], pair[1])).collect();
-        }
-        let mut first = [0; 16];
-        first[0] = TAG_CHECKPOINT;
-        first[1] = MACHINE_VERSION;
-        put(&mut first[2..4], u64::from(machine.pc));
-        put(&mut first[4..8], machine.cycles);
-        put(&mut first[8..12], machine.segment);
-        put(&mut first[12..16], machine.input_position);
-        let mut second = [0; 16];
-        put(&mut second[0..4], machine.output.len() as u64);
-        put(&mut second[4..8], machine.random_position);
-        put(&mut second[8..12], machine.instructions);
-        let scalars = c.pair(c.block(first), c.block(second));
-        let traffic = c.pair(output_root, machine.transcript);
-        let digest = c.pair(c.pair(memory_root, registers[0]), c.pair(scalars, traffic));
+        let state = machine.checkpoint_state();
+        let memory_root = state.memory_root;
+        let digest = state.digest(&machine.compressor);
         Self { segment: machine.segment, cycles: machine.cycles, pc: machine.pc, memory_root, digest }
     }
 }
 
-/// Limbs of a number, low first, as many as there is room for.
-fn put(limbs: &mut [u16], number: u64) {
-    for (i, limb) in limbs.iter_mut().enumerate() {
-        *limb = (number >> (16 * i)) as u16;
+impl<'a> Machine<'a> {
+    /// Everything that a checkpoint covers, as it is now; only where [`Machine::checkpoint`] may be asked for.
+    pub fn checkpoint_state(&mut self) -> CheckpointState {
+        CheckpointState {
+            memory_root: self.memory.tree().root(),
+            registers: self.registers(),
+            pc: self.pc,
+            cycles: self.cycles,
+            segment: self.segment,
+            input_position: self.input_position,
+            output_length: self.output.len() as u64,
+            random_position: self.random_position,
+            instructions: self.instructions,
+            output_root: self.output_tree().root(),
+            transcript: self.transcript,
+        }
     }
-}
 
-impl Machine<'_> {
+    /// The tree over the memory at the last checkpoint that was computed.
+    #[must_use]
+    pub const fn memory_tree(&self) -> &Tree {
+        self.memory.tree_as_it_was()
+    }
+
+    /// The layout of the image that runs.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// What the run is given.
+    #[must_use]
+    pub const fn job(&self) -> &Job<'_> {
+        &self.job
+    }
+
+    /// Content that the run may read.
+    #[must_use]
+    pub const fn content(&self) -> &'a Content<'a> {
+        self.job.content
+    }
+
+    /// Cycles since the start of the segment.
+    #[must_use]
+    pub const fn segment_cycles(&self) -> u64 {
+        self.segment_cycles
+    }
+
     /// The tree over the output so far.
-    pub(crate) fn output_tree(&mut self) -> &Tree {
+    pub fn output_tree(&mut self) -> &Tree {
         let page_bytes = PAGE_BYTES as usize;
         let first = self.output_hashed / page_bytes;
         let pages: Vec<Page> = self.output[self.output_hashed..].chunks(page_bytes).map(page_of).collect();

@@ -40,7 +40,8 @@ impl FastCode {
 impl Machine<'_> {
     /// Runs as far as the usual goes. Stops before an instruction; everything is as if the reference had come so far.
     pub(crate) fn run_fast_code(&mut self) {
-        let mut left = (self.job.fuel_cycles - self.cycles).min(SEGMENT_CYCLES - self.segment_cycles);
+        let mut left =
+            self.job.fuel_cycles.saturating_sub(self.cycles).min(SEGMENT_CYCLES.saturating_sub(self.segment_cycles));
         let budget = left;
         let mut ran = 0;
         let text_start = self.layout.text_start;

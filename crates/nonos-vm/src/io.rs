@@ -38,7 +38,9 @@ impl<'a> Content<'a> {
         hash
     }
 
-    pub(crate) fn get(&self, hash: &Hash32) -> Option<&'a [u8]> {
+    /// The bytes with a hash.
+    #[must_use]
+    pub fn get(&self, hash: &Hash32) -> Option<&'a [u8]> {
         self.0.get(hash).copied()
     }
 }
@@ -85,6 +87,30 @@ impl<'a> Job<'a> {
     #[must_use]
     pub fn with_fuel(self, fuel_cycles: u64) -> Self {
         Self { fuel_cycles: fuel_cycles.min(FUEL_CYCLES_MAX), ..self }
+    }
+
+    /// The input.
+    #[must_use]
+    pub const fn input(&self) -> &'a [u8] {
+        self.input
+    }
+
+    /// What the ticket fixes.
+    #[must_use]
+    pub const fn ticket(&self) -> TicketSeed {
+        self.ticket
+    }
+
+    /// What the run may spend.
+    #[must_use]
+    pub const fn fuel_cycles(&self) -> u64 {
+        self.fuel_cycles
+    }
+
+    /// Content that the run may read.
+    #[must_use]
+    pub const fn content(&self) -> &'a Content<'a> {
+        self.content
     }
 
     /// The commitment to the input.

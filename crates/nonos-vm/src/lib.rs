@@ -27,6 +27,6 @@ pub use checkpoint::Checkpoint;
 pub use diff::{Alike, Comparison, Difference, DifferenceKind, Moment, Side, compare};
 pub use io::{Content, Job, JobError, TicketSeed};
 pub use machine::{Event, Exit, Machine, PAGE_CYCLES, SEGMENT_CYCLES};
-pub use plain::{Access, Observer, Step};
+pub use plain::{Access, Observer, Step, alu};
 pub use run::{CHECKPOINT_PAGE_CYCLES, CHECKPOINT_PAGES_FIXED, CheckpointPolicy, Engine, Options, Run, RunError, run};
 pub use snapshot::{Snapshot, SnapshotError};

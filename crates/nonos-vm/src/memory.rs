@@ -184,6 +184,11 @@ impl Memory {
         &self.tree
     }
 
+    /// The tree as it was when it was last brought up to date.
+    pub(crate) const fn tree_as_it_was(&self) -> &Tree {
+        &self.tree
+    }
+
     /// The words of a page of the window.
     pub(crate) fn page(&self, page: u32) -> &Page {
         let at = page as usize * PAGE_WORDS;

@@ -82,26 +82,27 @@ impl Machine<'_> {
             return StepEnd::Boundary;
         }
         let trapped = |trap| StepEnd::Exit(Exit::Trapped { trap, pc: self.pc });
-        // S2: fetch. The text cannot change, so this is the word that the image holds.
+        // S2: fuel, then the segment. What the next instruction costs does not matter: the one that crosses a limit is
+        // completed.
+        if self.cycles >= self.job.fuel_cycles {
+            return trapped(Trap::OutOfFuel);
+        }
+        if self.segment_cycles >= SEGMENT_CYCLES {
+            return StepEnd::Boundary;
+        }
+        // S3: fetch. The text cannot change, so this is the word that the image holds.
         if self.pc < self.layout.text_start || self.pc >= self.layout.text_end {
             return trapped(Trap::JumpOutside);
         }
         let Some(instruction) = self.text[(self.pc - self.layout.text_start) as usize / 4] else {
             return trapped(Trap::IllegalInstruction);
         };
-        // S3: what it will do and what that costs, or the trap that it is.
+        // S4: what it will do and what that costs, or the trap that it is.
         let plan = match self.plan(instruction) {
             Ok(plan) => plan,
             Err(Refusal::Trap(trap)) => return trapped(trap),
             Err(Refusal::ContentMissing(hash)) => return StepEnd::ContentMissing(hash),
         };
-        // S4: fuel, then the segment.
-        if self.cycles + plan.cycles > self.job.fuel_cycles {
-            return trapped(Trap::OutOfFuel);
-        }
-        if self.segment_cycles + plan.cycles > SEGMENT_CYCLES {
-            return StepEnd::Boundary;
-        }
         // S5: do it.
         let cycle = self.cycles;
         let (rs1, rs2, rd) = (self.register(instruction.rs1), self.register(instruction.rs2), instruction.rd);
@@ -137,7 +138,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Step S3: nothing is changed here.
+    /// Step S4: nothing is changed here.
     #[inline(always)]
     fn plan(&self, instruction: Instruction) -> Result<Plan, Refusal> {
         let Instruction { opcode, rd, rs1, rs2, imm } = instruction;
@@ -292,8 +293,9 @@ fn jump_target(target: u32) -> Result<u32, Refusal> {
     if target.is_multiple_of(4) { Ok(target) } else { Err(Trap::MisalignedJump.into()) }
 }
 
-/// The arithmetic of RV32IM (volume I, sections 2.4 and 7.1, 7.2 with table 7.1 for division).
-pub(crate) fn alu(opcode: Opcode, a: u32, b: u32) -> u32 {
+/// The arithmetic of RV32IM (volume I, sections 2.4 and 7.1, 7.2 with table 7.1 for division), by register forms.
+#[must_use]
+pub fn alu(opcode: Opcode, a: u32, b: u32) -> u32 {
     let (signed_a, signed_b) = (a as i32, b as i32);
     match opcode {
         Opcode::Sub => a.wrapping_sub(b),

@@ -77,7 +77,7 @@ impl Snapshot {
             ("pc", !self.pc.is_multiple_of(4)),
             ("cycles", self.cycles > FUEL_CYCLES_MAX),
             ("auto_cycles", self.auto_cycles > self.cycles),
-            ("auto_pages", self.auto_pages > SEGMENT_CYCLES / PAGE_CYCLES),
+            ("auto_pages", self.auto_pages > (SEGMENT_CYCLES + SEGMENT_CYCLES / 2) / PAGE_CYCLES),
             ("instructions", self.instructions > self.cycles),
             ("segment", self.segment > self.cycles),
             ("input_position", !self.input_position.is_multiple_of(4) && self.input_position != input_bytes),

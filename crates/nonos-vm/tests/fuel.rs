@@ -27,7 +27,7 @@ fn run(machine: &mut Machine<'_>, fast: bool) -> Exit {
 }
 
 #[test]
-fn with_every_amount_of_fuel_the_run_stops_before_the_first_instruction_that_costs_more() {
+fn with_every_amount_of_fuel_the_instruction_that_crosses_it_is_the_last() {
     let image = Asm::new()
         .li(T0, 400)
         .li(T1, DATA)
@@ -54,9 +54,8 @@ fn with_every_amount_of_fuel_the_run_stops_before_the_first_instruction_that_cos
     let total = whole.cycles();
     assert!(total > 2000 && total < 4000, "the test looks at every amount: {total}");
     for fuel in 0..=total + 2 {
-        // The first instruction whose end lies behind the fuel does not run.
-        let ends = costs.0.iter().skip(1).map(|(cycle, _)| *cycle).chain([total]);
-        let ran = ends.take_while(|end| *end <= fuel).count();
+        // An instruction runs if it begins before the fuel is spent.
+        let ran = costs.0.iter().take_while(|(cycle, _)| *cycle < fuel).count();
         for fast in [false, true] {
             let mut machine = Machine::new(&image, UNSALTED, job(fuel));
             let exit = run(&mut machine, fast);
@@ -84,11 +83,12 @@ fn no_fuel_runs_nothing() {
 }
 
 #[test]
-fn a_trap_that_an_instruction_is_comes_before_its_fuel() {
+fn spent_fuel_comes_before_the_trap_that_an_instruction_is() {
     let image = Asm::new().op(Opcode::Ebreak, 0, 0, 0, 0).image();
     for fast in [false, true] {
         let mut machine = Machine::new(&image, UNSALTED, Job::new(&[], UNSALTED, 0).unwrap());
-        assert!(matches!(run(&mut machine, fast), Exit::Trapped { trap: Trap::Breakpoint, .. }));
+        let pc = machine.pc();
+        assert_eq!(run(&mut machine, fast), Exit::Trapped { trap: Trap::OutOfFuel, pc });
     }
 }
 

@@ -77,22 +77,16 @@ fn a_run_that_ends_one_cycle_later_has_one_boundary_before_its_last_instruction(
 }
 
 #[test]
-fn an_instruction_that_does_not_fit_ends_the_segment_before_it_and_pays_in_the_next() {
-    for (left, fits) in [(1 + PAGE_CYCLES, true), (PAGE_CYCLES, false), (1, false)] {
+fn an_instruction_that_crosses_the_end_of_a_segment_is_its_last() {
+    for left in [1 + PAGE_CYCLES, PAGE_CYCLES, 1] {
         let start = Asm::new().li(T1, DATA);
         let program = burn(start, "burn", SEGMENT_CYCLES - 2 - left);
         let load = program.here();
         let program = program.load(Opcode::Lw, T2, 0, T1).halt(0);
         for engine in ENGINES {
             let got = events(&program, engine);
-            if fits {
-                assert_eq!(got[0], (Event::Boundary, SEGMENT_CYCLES, load + 4), "{left} left");
-                assert_eq!(got[1].1, SEGMENT_CYCLES + 3);
-            } else {
-                assert_eq!(got[0], (Event::Boundary, SEGMENT_CYCLES - left, load), "{left} left");
-                assert_eq!(got[1].1, SEGMENT_CYCLES - left + 1 + PAGE_CYCLES + 3);
-            }
-            assert_eq!(got.len(), 2);
+            let end = SEGMENT_CYCLES - left + 1 + PAGE_CYCLES;
+            assert_eq!(got, [(Event::Boundary, end, load + 4), (HALTED, end + 3, program.here())], "{left} left");
         }
     }
 }
@@ -137,22 +131,16 @@ fn a_new_segment_has_touched_no_page() {
 }
 
 #[test]
-fn a_checkpoint_that_does_not_fit_ends_two_segments() {
+fn a_checkpoint_that_crosses_the_end_of_a_segment_ends_one() {
     let cost = Syscall::Checkpoint.cycles(0);
-    for (left, boundaries) in [(cost, 1), (cost - 1, 2)] {
+    for left in [cost, cost - 1, 1] {
         let program = burn(Asm::new().li(A7, Syscall::Checkpoint.number()), "burn", SEGMENT_CYCLES - 1 - left);
         let call = program.here();
         let program = program.ecall().halt(0);
         for engine in ENGINES {
             let got = events(&program, engine);
-            let at: Vec<(u64, u32)> = got[..boundaries].iter().map(|(_, cycles, pc)| (*cycles, *pc)).collect();
-            if boundaries == 1 {
-                // The call uses the segment up: its end and the end that it asks for are one.
-                assert_eq!(at, [(SEGMENT_CYCLES, call + 4)]);
-            } else {
-                assert_eq!(at, [(SEGMENT_CYCLES - left, call), (SEGMENT_CYCLES - left + cost, call + 4)]);
-            }
-            assert_eq!((got.len(), got[boundaries].0), (boundaries + 1, HALTED));
+            assert_eq!(got[0], (Event::Boundary, SEGMENT_CYCLES - left + cost, call + 4));
+            assert_eq!((got.len(), got[1].0), (2, HALTED));
         }
     }
 }

@@ -578,7 +578,7 @@ pub(crate) mod rig {
                 say(others, "mem", &[refresh.space, refresh.addr, lo, hi, refresh.ts0, w], -1);
                 say(others, "mem", &[refresh.space, refresh.addr, lo, hi, refresh.ts1, w], 1);
             }
-            for ((space, addr), cell) in &self.timeline.cells {
+            for ((space, addr), cell) in &self.timeline.cells() {
                 let start = if *space == space::MEMORY { self.timeline.pages[&(addr / 256)] - 1 } else { 0 };
                 let w = u32::from(cell.writable);
                 let ([i0, i1], [v0, v1]) = (two(cell.initial), two(cell.value));

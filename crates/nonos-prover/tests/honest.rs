@@ -1,0 +1,166 @@
+//! Honest runs: the tables of every segment keep their constraints, and every message on every bus has its partner.
+//!
+//! The row checker evaluates the very constraints that a proof evaluates, so what passes here can be proven.
+
+use nonos_air::{
+    check::{Report, check},
+    machine::Chip,
+    public::SegmentPublic,
+};
+use nonos_image::{Compressor, Image, UNSALTED};
+use nonos_isa::{Opcode, Syscall, Trap};
+use nonos_prover::{
+    assemble::{RunFacts, Tables, assemble},
+    record::{Ending, record},
+};
+use nonos_testkit::{
+    Asm, CAN_GO_WRONG, Shape,
+    assembler::{A0, A1, A2, A3, A4, A7, DATA, T0, T1, T2, TEXT, ZERO},
+    edge_program, random_program,
+};
+use nonos_vm::{Content, Exit, Job, Machine, TicketSeed};
+
+/// Records, assembles and checks every segment of a run; gives how it ended and how many segments it had.
+fn run(name: &str, image: &Image, job: Job<'_>, segments_max: usize) -> (Ending, usize) {
+    let mut machine = Machine::new(image, UNSALTED, job);
+    let facts = RunFacts::new(job.input(), UNSALTED);
+    for number in 1..=segments_max {
+        let segment = record(&mut machine).expect("content is at hand");
+        let salts = [[number as u32; 8], [number as u32 + 1; 8]];
+        let tables = assemble(&segment, &machine, &facts, salts, 1);
+        let report = checked(&tables, &public(&tables, &machine));
+        assert!(
+            report.1.is_empty(),
+            "{name}, segment {number}: constraints fail: {:?}",
+            &report.1[..report.1.len().min(5)]
+        );
+        let unbalanced = report.0.unbalanced();
+        assert!(unbalanced.is_empty(), "{name}, segment {number}: {:#?}", &unbalanced[..unbalanced.len().min(9)]);
+        if segment.ending != Ending::Boundary {
+            return (segment.ending, number);
+        }
+    }
+    (Ending::Boundary, segments_max)
+}
+
+fn public(tables: &Tables, machine: &Machine<'_>) -> SegmentPublic {
+    let layout = machine.layout();
+    let ticket = machine.job().ticket();
+    let limb = |i: usize| u16::from(ticket.seed[2 * i]) | u16::from(ticket.seed[2 * i + 1]) << 8;
+    SegmentPublic {
+        state: tables.state,
+        text_start: layout.text_start,
+        text_end: layout.text_end,
+        memory_start: layout.memory_start,
+        memory_end: layout.memory_end,
+        grants: layout.grants,
+        seed: Compressor::new().block(core::array::from_fn(limb)).elements(),
+        time_s: ticket.time_s,
+    }
+}
+
+/// All messages, and each constraint that fails: chip, row, number.
+fn checked(tables: &Tables, public: &SegmentPublic) -> (Report, Vec<(&'static str, usize, usize)>) {
+    let mut all = Report::default();
+    let mut failures = Vec::new();
+    for (chip, trace) in &tables.tables {
+        let report = check(trace, &public.of(*chip), |builder| chip.eval(builder));
+        failures.extend(report.failures.iter().map(|(row, number)| (chip.name(), *row, *number)));
+        all.merge(Report { failures: Vec::new(), ..report });
+    }
+    (all, failures)
+}
+
+fn job(input: &[u8]) -> Job<'_> {
+    Job::new(input, UNSALTED, 1 << 40)
+        .expect("a small input")
+        .with_ticket(TicketSeed { seed: [7; 32], time_s: 1 << 33 })
+}
+
+#[test]
+fn a_program_that_only_halts_is_proven() {
+    let image = Asm::new().halt(3).image();
+    assert_eq!(run("halt", &image, job(&[]), 1), (Ending::Exit(Exit::Halted { status: 3 }), 1));
+}
+
+#[test]
+fn every_instruction_on_every_edge_value_is_proven() {
+    let (ending, segments) = run("edges", &edge_program(), job(&[]), 9);
+    assert!(matches!(ending, Ending::Exit(_)), "{segments}");
+}
+
+#[test]
+fn random_programs_are_proven() {
+    let input: Vec<u8> = (0..900u32).map(|i| (i ^ i >> 3) as u8).collect();
+    for seed in 0..12 {
+        let image = random_program(seed, Shape { syscalls: seed % 2 == 0, fault: None, items: 60, rounds: 3 });
+        run(&format!("seed {seed}"), &image, job(&input), 20);
+    }
+}
+
+#[test]
+fn programs_that_go_wrong_are_proven_to_do_so() {
+    for (number, fault) in CAN_GO_WRONG.into_iter().enumerate() {
+        let seed = 2000 + number as u64;
+        let image = random_program(seed, Shape { fault: Some(fault), syscalls: true, items: 40, rounds: 2 });
+        run(&format!("seed {seed}, {fault:?}"), &image, job(&[1; 50]), 20);
+    }
+}
+
+#[test]
+fn running_out_of_fuel_is_proven_at_every_cycle() {
+    let image = Asm::new()
+        .li(T0, 3)
+        .li(T1, DATA)
+        .label("again")
+        .addi(T0, T0, -1)
+        .store(Opcode::Sw, T2, 0, T1)
+        .branch(Opcode::Bne, T0, ZERO, "again")
+        .halt(7)
+        .image();
+    for fuel in [0, 1, 2, 3, 4, 5, 6, 259, 260, 261, 262, 263, 264, 270, 280] {
+        run(&format!("fuel {fuel}"), &image, job(&[]).with_fuel(fuel), 1);
+    }
+}
+
+#[test]
+fn every_syscall_is_proven() {
+    let content = b"content that is read by its hash, more than one block of it".to_vec();
+    let mut at_hand = Content::new();
+    let hash = at_hand.insert(&content);
+    let mut asm = Asm::new().li(T1, DATA);
+    for (i, word) in hash.as_bytes().chunks(4).enumerate() {
+        asm = asm.li(T0, u32::from_le_bytes(word.try_into().expect("four bytes"))).store(
+            Opcode::Sw,
+            T0,
+            4 * i as i32,
+            T1,
+        );
+    }
+    let call = |asm: Asm, number: Syscall, a: [u32; 5]| {
+        let [a0, a1, a2, a3, a4] = a;
+        asm.li(A0, a0).li(A1, a1).li(A2, a2).li(A3, a3).li(A4, a4).syscall(number)
+    };
+    let asm = call(asm, Syscall::Content, [DATA, 3, 0, DATA + 64, 30]);
+    let asm = call(asm, Syscall::Content, [DATA, 5, 0, DATA + 128, 300]);
+    let asm = call(asm, Syscall::Content, [DATA, 500, 0, DATA + 128, 300]);
+    let asm = call(asm, Syscall::Input, [DATA + 256, 8, 0, 0, 0]);
+    let asm = call(asm, Syscall::Input, [DATA + 1020, 600, 0, 0, 0]);
+    let asm = call(asm, Syscall::Input, [0, 0, 0, 0, 0]);
+    let asm = call(asm, Syscall::Random, [DATA + 512, 37, 0, 0, 0]);
+    let asm = call(asm, Syscall::Random, [DATA + 512, 4, 0, 0, 0]);
+    let asm = call(asm, Syscall::Now, [0; 5]);
+    let asm = call(asm, Syscall::Log, [DATA + 1, 7, 0, 0, 0]);
+    let asm = call(asm, Syscall::Sha256, [DATA, DATA + 4, 0, 0, 0]);
+    let asm = call(asm, Syscall::Keccak, [DATA + 256, 0, 0, 0, 0]);
+    let asm = call(asm, Syscall::Poseidon2, [DATA + 1600, 0, 0, 0, 0]);
+    let asm = call(asm, Syscall::Output, [DATA, 64, 0, 0, 0]);
+    let asm = call(asm, Syscall::Checkpoint, [0; 5]);
+    let asm = call(asm, Syscall::Output, [DATA + 3 * 4, 7, 0, 0, 0]);
+    let asm = call(asm, Syscall::Content, [DATA, 3, 0, DATA + 64, 30]);
+    let image = asm.halt(0).image();
+    let input: Vec<u8> = (0..501u32).map(|i| i as u8).collect();
+    let (ending, segments) = run("syscalls", &image, job(&input).with_content(&at_hand), 4);
+    assert_eq!((segments, matches!(ending, Ending::Exit(_))), (2, true), "{ending:?}");
+    let _ = (A7, TEXT, Trap::ALL, Chip::ALL);
+}
