@@ -590,8 +590,8 @@ mod tests {
     #[test]
     fn an_empty_segment_changes_nothing_it_can_not() {
         let rig = Rig::new(Cells::default(), Counters::default(), 4);
-        let tables = rig.finish(End::OutOfFuel).honest();
-        for exit in [End::Boundary, End::Halted(0)] {
+        let tables = rig.finish(End::Trapped(3)).honest();
+        for exit in [End::OutOfFuel, End::Boundary, End::Halted(0)] {
             assert!(!restate(&tables, |op| op.exit = exit).judge().failures.is_empty(), "{exit:?}");
         }
         assert!(!restate(&tables, |op| op.end.pc += 4).judge().failures.is_empty(), "pc");
@@ -610,7 +610,7 @@ mod tests {
         let changes: [fn(&mut StateOp); 3] =
             [|op| op.end.position += 1, |op| op.end.length += 4, |op| op.last_call += 1];
         for change in changes {
-            assert_eq!(buses(&restate(&tables, change)), ["stream"].map(String::from));
+            assert!(buses(&restate(&tables, change)).contains(&"stream".into()));
         }
         assert_eq!(buses(&restate(&tables, |op| op.end.random += 4)), ["stream"]);
         assert_eq!(buses(&restate(&tables, |op| op.end.random += 2)), ["stream"]);
