@@ -36,7 +36,6 @@ buses! {
     CALL "call" 12 "(number, ts, 10 operands), see the ecall page.";
     STREAM "stream" 10 "(thread, 9 values), see the state page.";
     TRAP "trap" 3 "(number, pi, ts).";
-    PERMUTE "permute" 32 "(in, out): the permutation itself.";
     OUTLEN "outlen" 3 "(len_lo, len_hi, kind): a length at the end of the segment; kind 0 output so far, 1 input left.";
     MASK "mask" 6 "(chip, r).";
 }

@@ -24,8 +24,7 @@ use p3_field::{Field, PrimeCharacteristicRing};
 /// Words of a hash.
 pub const HASH_WORDS: usize = 8;
 /// Root of the tree that is zero everywhere, the one of no bytes; a test compares it with `nonos_image::Tree`.
-pub const ZERO_ROOT: [u32; 8] =
-    [1545937641, 73701038, 596263743, 1773306964, 666534886, 3359976, 482988363, 29687065];
+pub const ZERO_ROOT: [u32; 8] = [1545937641, 73701038, 596263743, 1773306964, 666534886, 3359976, 482988363, 29687065];
 
 columns! {
     /// The columns.

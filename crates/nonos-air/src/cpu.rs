@@ -48,6 +48,9 @@ columns! {
     pub struct CpuCols {
         /// One flag for each [`Class`]; all zero on the rows behind the last instruction.
         class: CLASSES,
+        /// 1 on the first row. A selector of the proof library would not do as a count: it is zero where it should be, but
+        /// not one on its row.
+        first: 1,
         /// 1 on the last instruction.
         last: 1,
         /// The instruction's number in the segment, from 1.
@@ -123,6 +126,8 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     builder.assert_bool(last);
     builder.assert_zero(AB::Expr::from(last.into()) * (AB::Expr::ONE - real.clone()));
     builder.when_first_row().assert_one(real.clone());
+    builder.when_first_row().assert_one(local.first[0]);
+    builder.when_transition().assert_zero(next.first[0]);
     // Exactly one row is the last, and what comes behind it is none.
     builder.when_transition().assert_zero(real_next.clone() - real.clone() + last.into());
     builder.when_last_row().assert_zero(real.clone() - last.into());
@@ -273,7 +278,7 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
 
     // From the state at the start to the state at the end.
     let kind = AB::Expr::from_u32;
-    STATE.receive(builder, [kind(0), pi.into(), clk.into(), cyc.into(), zero.clone(), zero], builder.is_first_row());
+    STATE.receive(builder, [kind(0), pi.into(), clk.into(), cyc.into(), zero.clone(), zero], local.first[0]);
     STATE.send(
         builder,
         [kind(1), next_pi.into(), clk.into() + AB::Expr::ONE, cyc_next, cyc.into(), ended.into()],

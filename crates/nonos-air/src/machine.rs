@@ -113,7 +113,7 @@ impl Table {
 
 impl BaseAir<F> for Table {
     fn width(&self) -> usize {
-        self.chip.width() + if self.masked() { mask::ELEMENTS } else { 0 }
+        self.chip.width() + if self.masked() { mask::COLUMNS } else { 0 }
     }
 
     fn main_next_row_columns(&self) -> Vec<usize> {

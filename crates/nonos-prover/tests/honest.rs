@@ -151,7 +151,7 @@ fn every_syscall_is_proven() {
     let asm = call(asm, Syscall::Random, [DATA + 512, 4, 0, 0, 0]);
     let asm = call(asm, Syscall::Now, [0; 5]);
     let asm = call(asm, Syscall::Log, [DATA + 1, 7, 0, 0, 0]);
-    let asm = call(asm, Syscall::Sha256, [DATA, DATA + 4, 0, 0, 0]);
+    let asm = call(asm, Syscall::Sha256, [DATA + 1800, DATA + 1812, 0, 0, 0]);
     let asm = call(asm, Syscall::Keccak, [DATA + 256, 0, 0, 0, 0]);
     let asm = call(asm, Syscall::Poseidon2, [DATA + 1600, 0, 0, 0, 0]);
     let asm = call(asm, Syscall::Output, [DATA, 64, 0, 0, 0]);

@@ -74,6 +74,7 @@ fn row_of(op: &CpuOp, clk: u32, last: bool) -> CpuCols<F> {
     let k_hi = (x >> 16) + (y >> 16) + k_lo >> 16;
     CpuCols {
         class,
+        first: [F::from_bool(clk == 1)],
         last: [F::from_bool(last)],
         clk: [f(clk)],
         cyc: [f(op.cyc)],

@@ -2,7 +2,7 @@
 
 use nonos_air::{
     F,
-    mask::{ELEMENTS, MaskCols, WIDTH},
+    mask::{COLUMNS, ELEMENTS, MaskCols, WIDTH},
 };
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::dense::RowMajorMatrix;
@@ -11,15 +11,16 @@ use rand::{CryptoRng, RngExt};
 /// A mask with its chip's number.
 pub type Mask = (u32, [F; ELEMENTS]);
 
-/// Appends the mask columns to a table: `r` in the first row, anything random in the others.
+/// Appends the mask columns to a table: a mask in the first row, none in the others.
 pub fn widen(matrix: &RowMajorMatrix<F>, r: &[F; ELEMENTS]) -> RowMajorMatrix<F> {
-    let (old, new) = (matrix.width, matrix.width + ELEMENTS);
+    let (old, new) = (matrix.width, matrix.width + COLUMNS);
     let height = matrix.values.len() / old;
     let mut values = F::zero_vec(new * height);
     for (to, from) in values.chunks_exact_mut(new).zip(matrix.values.chunks_exact(old)) {
         to[..old].copy_from_slice(from);
     }
-    values[old..new].copy_from_slice(r);
+    values[old] = F::ONE;
+    values[old + 1..new].copy_from_slice(r);
     RowMajorMatrix::new(values, new)
 }
 

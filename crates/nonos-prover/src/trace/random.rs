@@ -34,6 +34,12 @@ pub struct RandomOp {
 }
 
 impl RandomStream {
+    /// Rows of the chip so far.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// From 32 seed bytes, at a position.
     #[must_use]
     pub fn new(seed: &[u8; 32], position: u64) -> Self {

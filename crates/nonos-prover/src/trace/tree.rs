@@ -341,3 +341,217 @@ pub fn fill(ops: &[TreeOp]) -> RowMajorMatrix<F> {
     }
     trace
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{
+        block::{
+            probe::{self, with_row},
+            scene::{Scene, say},
+        },
+        compress, page,
+    };
+    use nonos_air::tree::eval;
+    use p3_field::Field;
+
+    const EVAL: probe::Eval = |builder| eval(builder);
+
+    fn change(trace: &RowMajorMatrix<F>, row: usize, edit: impl FnOnce(&mut TreeCols<F>)) -> RowMajorMatrix<F> {
+        with_row(trace, row, |row| {
+            let mut cols = TreeCols::from_row(row);
+            edit(&mut cols);
+            cols.to_row(row);
+        })
+    }
+
+    #[test]
+    fn a_segment_balances_with_the_real_tables_beside_it() {
+        let scene = Scene::new();
+        let mut counts = scene.counts.clone();
+        let block = crate::trace::block::fill(&scene.opened.blocks, &scene.window, &mut counts);
+        let page = page::fill(&scene.opened.pages, &mut counts);
+        let tree = fill(&scene.opened.nodes);
+        assert!(scene.verdict(&block, &tree, &page).is_clean());
+        let mut all = scene.outside.clone();
+        all.merge(probe::report(&block, &scene.publics(), |b| nonos_air::block::eval(b)));
+        all.merge(probe::report(&tree, &[], EVAL));
+        all.merge(probe::report(&page, &[], |b| nonos_air::page::eval(b)));
+        let compress = compress::fill(&counts, &BTreeMap::new());
+        all.merge(probe::report(&compress, &[], |b| nonos_air::compress::eval(b)));
+        for (bus, table) in [("range16", &counts.range16), ("range8", &counts.range8)] {
+            for (value, n) in table.iter().enumerate() {
+                say(&mut all, bus, vec![value as u32], -i64::from(*n));
+            }
+        }
+        assert_eq!(all.failures, []);
+        assert_eq!(all.unbalanced(), []);
+    }
+
+    #[test]
+    fn the_roots_are_those_of_the_trees_before_and_after() {
+        let scene = Scene::new();
+        assert_eq!(scene.opened.roots.len(), 4);
+        for (space, (before, after)) in &scene.opened.roots {
+            assert_eq!(*after, scene.roots_after[space], "space {space}");
+            assert_eq!(before == after, *space == 2, "only the input is the same");
+        }
+    }
+
+    #[test]
+    fn a_paged_tree_gives_every_level() {
+        let page = |number: u32| -> Page { core::array::from_fn(|i| i as u32 * 77 + number) };
+        let mut tree = Tree::new();
+        tree.update([(6, &page(6)), (7, &page(7))]);
+        let reader = |number: u32| if number / 2 == 3 { page(number) } else { [0; 256] };
+        let source = PagedTree::new(&tree, reader);
+        let compressor = Compressor::new();
+        for index in [0, 3 << 6, (3 << 6) + 63, 200, 250] {
+            for level in 0..DEPTH {
+                let at = index >> level;
+                let two = [2 * (at / 2), 2 * (at / 2) + 1].map(|child| source.node(1, level, child));
+                let parent = compressor.elements_many(&[pair(&two[0], &two[1])])[0];
+                assert_eq!(parent, source.node(1, level + 1, at / 2), "level {level}");
+            }
+        }
+        assert_eq!(source.node(1, 0, 6 * 32), compressor.elements_many(&[block_limbs(&page(6)[..8])])[0]);
+    }
+
+    #[test]
+    fn j4_a_child_that_is_not_opened_cannot_change() {
+        let scene = Scene::new();
+        let trace = scene.tree_trace();
+        for row in 0..scene.opened.nodes.len() {
+            for (side, opened) in scene.opened.nodes[row].opened.into_iter().enumerate() {
+                let changed = change(&trace, row, |cols| cols.children_after[8 * side + 3] += F::ONE);
+                let verdict = scene.with_nodes(&changed);
+                assert_eq!(verdict.failures > 0, !opened, "row {row}, side {side}");
+                assert!(opened || verdict.failures == 1);
+                // An opened one is another node, and the compression is another too.
+                assert!(!opened || verdict.only_unbalances("node") && verdict.only_unbalances("compress"));
+            }
+        }
+    }
+
+    #[test]
+    fn j4_an_opened_child_that_is_left_out_unbalances_its_block() {
+        let scene = Scene::new();
+        let trace = scene.tree_trace();
+        let same =
+            |node: &TreeOp| node.level == 1 && node.opened[0] && node.children_before[0] == node.children_after[0];
+        let row = scene.opened.nodes.iter().position(same).expect("a block that is only read");
+        let verdict = scene.with_nodes(&change(&trace, row, |cols| cols.opened[0] = F::ZERO));
+        assert!(verdict.only_unbalances("node"));
+        let differs = |node: &TreeOp| node.opened[0] && node.children_before[0] != node.children_after[0];
+        let row = scene.opened.nodes.iter().position(differs).expect("a block that is written");
+        assert!(scene.with_nodes(&change(&trace, row, |cols| cols.opened[0] = F::ZERO)).failures > 0);
+    }
+
+    #[test]
+    fn j3_d4_a_node_at_another_place_or_twice_unbalances() {
+        let scene = Scene::new();
+        let trace = scene.tree_trace();
+        for row in 0..scene.opened.nodes.len() {
+            let edits: [fn(&mut TreeCols<F>); 4] = [
+                |cols| cols.index[0] += F::ONE,
+                |cols| cols.index[0] *= F::TWO.inverse(),
+                |cols| cols.level[0] += F::ONE,
+                |cols| cols.space[0] += F::ONE,
+            ];
+            for edit in edits {
+                let changed = change(&trace, row, edit);
+                if changed != trace {
+                    assert!(scene.with_nodes(&changed).only_unbalances("node"));
+                }
+            }
+        }
+        let mut twice = scene.opened.nodes.clone();
+        twice.push(twice[5]);
+        assert!(scene.with_nodes(&fill(&twice)).only_unbalances("node"));
+    }
+
+    #[test]
+    fn d4_children_that_change_sides_unbalance() {
+        let scene = Scene::new();
+        let mut nodes = scene.opened.nodes.clone();
+        nodes[2].children_before.swap(0, 1);
+        nodes[2].children_after.swap(0, 1);
+        nodes[2].opened.swap(0, 1);
+        assert!(scene.with_nodes(&fill(&nodes)).only_unbalances("compress"));
+    }
+
+    /// A leaf taken for a node: its "children" are the halves of its limbs. Opened no further, it cannot change; opened
+    /// further, it asks for rows below level 0, of which the lowest cannot change, so none above it can.
+    #[test]
+    fn d5_a_leaf_taken_for_a_node_cannot_change() {
+        let scene = Scene::new();
+        let block = scene.opened.blocks.iter().find(|block| block.space == 2).expect("a block of the input");
+        let limbs = block_limbs(&block.before);
+        let halves: [Elements; 2] = core::array::from_fn(|side| core::array::from_fn(|i| limbs[8 * side + i]));
+        let leaf = TreeOp {
+            space: 2,
+            level: 0,
+            index: block.blk,
+            before: block.digest_before,
+            after: block.digest_before,
+            children_before: halves,
+            children_after: halves,
+            opened: [false; 2],
+        };
+        // In place of the block's row the tables are unbalanced only by the cells, which nobody opened.
+        let row = scene.row_of(2, block.blk);
+        let without = with_row(&scene.block_trace(), row, |row| row.fill(F::ZERO));
+        let mut nodes = scene.opened.nodes.clone();
+        nodes.push(leaf);
+        let verdict = scene.verdict(&without, &fill(&nodes), &scene.page_trace());
+        assert!(verdict.failures == 0 && verdict.unbalanced.iter().all(|(bus, _, _)| bus == "mem"));
+        assert!(!verdict.unbalanced.is_empty());
+        // Changed without being opened: a constraint. Opened: a node at level -1 that nobody receives.
+        let mut changed = leaf;
+        changed.children_after[0][0] ^= 1;
+        changed.after = Compressor::new().elements_many(&[pair(&changed.children_after[0], &halves[1])])[0];
+        *nodes.last_mut().unwrap() = changed;
+        assert!(scene.verdict(&without, &fill(&nodes), &scene.page_trace()).failures > 0);
+        nodes.last_mut().unwrap().opened[0] = true;
+        let verdict = scene.verdict(&without, &fill(&nodes), &scene.page_trace());
+        assert_eq!(verdict.failures, 0);
+        assert!(verdict.unbalanced.iter().any(|(bus, fields, n)| bus == "node" && fields[1] == 0x7f00_0000 && *n == 1));
+    }
+
+    #[test]
+    fn b9_b10_counts_are_booleans_and_unused_rows_are_silent() {
+        let scene = Scene::new();
+        let trace = scene.tree_trace();
+        let used = scene.opened.nodes.len();
+        assert!(trace.values.len() / WIDTH > used, "the table has rows that are not in use");
+        for edit in [
+            (|cols| cols.real = [F::TWO]) as fn(&mut TreeCols<F>),
+            |cols| cols.real = [-F::ONE],
+            |cols| cols.opened[0] = F::TWO,
+            |cols| cols.opened[1] = -F::ONE,
+        ] {
+            assert!(scene.with_nodes(&change(&trace, 0, edit)).failures > 0);
+        }
+        assert!(scene.with_nodes(&change(&trace, used, |cols| cols.opened[1] = F::ONE)).failures > 0);
+        let noise = |cols: &mut TreeCols<F>| {
+            cols.index = [F::from_u32(9)];
+            cols.before = [F::from_u32(8); 8];
+            cols.children_before = [F::from_u32(7); 16];
+            cols.children_after = [F::from_u32(7); 16];
+        };
+        assert!(scene.with_nodes(&change(&trace, used, noise)).is_clean());
+    }
+
+    #[test]
+    fn no_change_of_one_column_goes_unseen() {
+        let nodes = &Scene::new().opened.nodes;
+        let trace = fill(&[nodes[0], nodes[1], nodes[nodes.len() - 1]]);
+        assert!(probe::silent_columns(&trace, 3, &[], EVAL, TreeCols::<F>::LAYOUT).is_empty());
+    }
+
+    #[test]
+    fn the_shape_is_as_written_on_the_page() {
+        assert_eq!(WIDTH, 54);
+        assert_eq!(probe::shape(WIDTH, 0, EVAL), (21, 5));
+    }
+}
