@@ -1,0 +1,67 @@
+//! The machine that this verifier knows: its digest, the sizes of its chips, its degrees, and its security.
+
+use nonos_air::{
+    bus::BUSES,
+    digest::{counts, machine_digest},
+    machine::{Chip, Table},
+};
+use nonos_verifier::{
+    config::{HidingConfig, PublicConfig},
+    parameters::{ParameterSet, TARGET_BITS, security},
+    shape::{ProofShape, prepare},
+    verify::{MACHINE_DIGEST, parameters_text},
+};
+use std::fmt::Write;
+
+#[test]
+fn j7_the_machine_digest_is_that_of_the_constraints_and_the_parameters() {
+    let digest = machine_digest(parameters_text().as_bytes());
+    assert_eq!(digest, MACHINE_DIGEST, "the machine changed; its digest is now {digest:?}");
+}
+
+/// Every chip's columns, constraints and messages; none is zero by accident (E2).
+#[test]
+fn e2_the_sizes_of_the_chips_are_as_written_down() {
+    let mut page = String::from("chip columns constraints messages public\n");
+    for &chip in Chip::ALL {
+        let (constraints, messages) = counts(chip);
+        assert!(messages > 0, "{}", chip.name());
+        writeln!(page, "{} {} {constraints} {messages} {}", chip.name(), chip.width(), chip.public_values()).unwrap();
+    }
+    assert_eq!(page, include_str!("machine.txt"), "write this to tests/machine.txt if it is meant:\n{page}");
+}
+
+fn shape(set: ParameterSet, heights: &[usize]) -> ProofShape {
+    let hiding = set.is_hiding();
+    let tables: Vec<Table> =
+        Chip::ALL.iter().filter(|chip| hiding || **chip != Chip::Mask).map(|&chip| Table { chip, hiding }).collect();
+    let heights = &heights[..tables.len()];
+    if hiding {
+        prepare(&HidingConfig::for_verifier(set, &[]).unwrap(), &tables, heights).expect("an admitted shape").1
+    } else {
+        prepare(&PublicConfig::new(set, &[]).unwrap(), &tables, heights).expect("an admitted shape").1
+    }
+}
+
+/// E1: degrees are what the library finds symbolically, with lookups and with masks; `prepare` refuses one that does not fit
+/// the rate.
+#[test]
+fn e1_c9_every_parameter_set_proves_100_bits_of_the_whole_machine_at_its_highest() {
+    for set in ParameterSet::ALL {
+        let numbers = set.parameters();
+        let heights: Vec<usize> = Chip::ALL
+            .iter()
+            .map(|chip| chip.log_height_max().clamp(numbers.min_log_height, numbers.max_log_height).min(19))
+            .collect();
+        let shape = shape(set, &heights);
+        let bits = security(shape.tables(), set);
+        assert!(bits.proven >= f64::from(TARGET_BITS), "{set:?}: {bits:?}");
+    }
+}
+
+#[test]
+fn b3_b4_a_bus_has_one_width_and_one_name() {
+    for (i, a) in BUSES.iter().enumerate() {
+        assert!(BUSES[i + 1..].iter().all(|b| b.name != a.name), "{}", a.name);
+    }
+}
