@@ -9,6 +9,7 @@
 
 mod capsules;
 mod examples;
+mod forge;
 mod fuzz;
 mod oracle;
 mod suites;
@@ -41,6 +42,8 @@ enum Command {
     Oracle(oracle::Oracle),
     /// The official RISC-V test programs on both interpreters and beside the emulator.
     Suites(suites::Suites),
+    /// Forged tables, proofs and receipts: nothing may be accepted.
+    Forge(forge::Forge),
     /// Hostile inputs for everything that reads bytes.
     Fuzz(fuzz::Fuzz),
     /// Builds, signs and writes the example capsules; with --check compares those that are committed.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Tools(command) => command.run(),
         Command::Oracle(command) => command.run(),
         Command::Suites(command) => command.run(),
+        Command::Forge(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Capsules(command) => command.run(),
     };

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the test command of the README.
 
-use crate::{capsules::Capsules, cargo, oracle::Oracle, suites::Suites, tools};
+use crate::{capsules::Capsules, cargo, forge::Forge, oracle::Oracle, suites::Suites, tools};
 use anyhow::{Result, ensure};
 use clap::Args;
 
@@ -27,6 +27,8 @@ impl Test {
         // A sample of the fuzzing is among the tests of nonos-testkit.
         step("cargo test");
         cargo(&["test", "--workspace", "--quiet"])?;
+        step("forged proofs, a sample");
+        Forge::sample().run()?;
         let mut left_out = Vec::new();
         if missing.is_empty() {
             step("suites");

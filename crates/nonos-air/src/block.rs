@@ -112,7 +112,6 @@ impl Window {
     }
 
     /// As public values of the chip.
-    #[must_use]
     pub fn public_values(&self) -> [F; PUBLIC] {
         let blocks = [self.first_blk, self.last_blk, self.text_first_blk, self.text_last_blk];
         from_fn(|i| match i {

@@ -50,12 +50,22 @@ impl Report {
 }
 
 /// Evaluates `eval` on every row of a table.
-pub fn check(trace: &RowMajorMatrix<F>, public_values: &[F], mut eval: impl FnMut(&mut RowChecker<'_>)) -> Report {
+pub fn check(trace: &RowMajorMatrix<F>, public_values: &[F], eval: impl FnMut(&mut RowChecker<'_>)) -> Report {
+    check_rows(trace, public_values, 0..trace.values.len() / trace.width, eval)
+}
+
+/// Evaluates `eval` on some rows of a table; each with the row behind it, as always.
+pub fn check_rows(
+    trace: &RowMajorMatrix<F>,
+    public_values: &[F],
+    rows: impl IntoIterator<Item = usize>,
+    mut eval: impl FnMut(&mut RowChecker<'_>),
+) -> Report {
     let width = trace.width;
     let height = trace.values.len() / width;
     let mut report = Report::default();
     let row_of = |row: usize| &trace.values[row * width..(row + 1) * width];
-    for row in 0..height {
+    for row in rows {
         let window = RowWindow::from_two_rows(row_of(row), row_of((row + 1) % height));
         let flag = F::from_bool;
         let mut checker = RowChecker {

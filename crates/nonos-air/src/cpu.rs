@@ -124,7 +124,7 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     builder.assert_bool(real.clone());
     let [last] = local.last;
     builder.assert_bool(last);
-    builder.assert_zero(AB::Expr::from(last.into()) * (AB::Expr::ONE - real.clone()));
+    builder.assert_zero(last * (AB::Expr::ONE - real.clone()));
     builder.when_first_row().assert_one(real.clone());
     builder.when_first_row().assert_one(local.first[0]);
     builder.when_transition().assert_zero(next.first[0]);

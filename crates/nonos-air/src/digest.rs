@@ -17,7 +17,7 @@ use p3_lookup::{Count, InteractionBuilder};
 pub const POINTS: usize = 4;
 
 /// Columns of the widest table, public values and selectors included.
-const VALUES_MAX: usize = 8192;
+const VALUES_MAX: usize = 1 << 15;
 
 /// The digest of all chips, with `more` (the parameter sets) behind them.
 #[must_use]

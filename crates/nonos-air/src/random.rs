@@ -115,12 +115,12 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     let skip: AB::Expr = skip0 + skip1 + skip1;
     let nibbles = [skip.clone() * n(4), c.nibble[0].into(), c.nibble[1].into(), c.nibble[2].into()];
     let position: [AB::Expr; 4] = array::from_fn(|i| c.upper[i] * n(16) + nibbles[i].clone());
-    for i in 0..4 {
+    for (i, limb) in position.iter().enumerate() {
         let above = nibbles.get(i + 1).cloned().unwrap_or(AB::Expr::ZERO);
         builder.assert_zero(start.clone() * (above * n(1 << 12) + c.upper[i] - c.block[i]));
         builder.assert_zero(c.upper[i] * (one() - start.clone()));
         RANGE16.look_up(builder, [c.upper[i].into()], start.clone());
-        RANGE16.look_up(builder, [position[i].clone()], start.clone());
+        RANGE16.look_up(builder, [limb.clone()], start.clone());
     }
     for nibble in c.nibble {
         RANGE8.look_up(builder, [nibble.into()], start.clone());

@@ -301,10 +301,10 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     let zero = || AB::Expr::ZERO;
     let both = |pair: [AB::Var; 2]| -> [AB::Expr; 4] { [pair[0].into(), pair[1].into(), zero(), zero()] };
     let carries = |at: usize| -> [AB::Expr; 3] { array::from_fn(|i| s.carry[at + i].into()) };
-    add(builder, from.cycles, both(s.cyc), to.cycles, carries(0));
-    add(builder, from.instructions, both(s.ran), to.instructions, carries(3));
-    add(builder, from.random, both(s.drawn), to.random, carries(6));
-    add(builder, from.segment, [boundary.clone(), zero(), zero(), zero()], to.segment, carries(9));
+    add(builder, from.cycles, both(s.cyc), to.cycles, &carries(0));
+    add(builder, from.instructions, both(s.ran), to.instructions, &carries(3));
+    add(builder, from.random, both(s.drawn), to.random, &carries(6));
+    add(builder, from.segment, [boundary.clone(), zero(), zero(), zero()], to.segment, &carries(9));
     for side in [&from, &to] {
         let limbs = side.pc.into_iter().chain(side.cycles).chain(side.segment).chain(side.random);
         for limb in limbs.chain(side.instructions).chain(side.position).chain(side.length).chain(side.pi) {
@@ -464,7 +464,7 @@ fn add<AB: MachineBuilder>(
     from: [AB::Var; 4],
     more: [AB::Expr; 4],
     to: [AB::Var; 4],
-    carries: [AB::Expr; 3],
+    carries: &[AB::Expr; 3],
 ) {
     let mut carry_in = AB::Expr::ZERO;
     for (i, more) in more.into_iter().enumerate() {

@@ -2,13 +2,14 @@
 
 use crate::command::{
     bench::BenchArgs, build::BuildArgs, completions::CompletionsArgs, demo::DemoArgs, diff::DiffArgs,
-    inspect::InspectArgs, key::KeyArgs, keygen::KeygenArgs, man::ManArgs, new::NewArgs, rebuild::RebuildArgs,
-    resume::ResumeArgs, run::RunArgs, sign::SignArgs, verify_package::VerifyPackageArgs,
+    inspect::InspectArgs, key::KeyArgs, keygen::KeygenArgs, man::ManArgs, new::NewArgs, prove::ProveArgs,
+    rebuild::RebuildArgs, resume::ResumeArgs, run::RunArgs, sign::SignArgs, verify::VerifyArgs,
+    verify_package::VerifyPackageArgs,
 };
 use clap::{ArgAction, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Write capsules, pack them, sign them, run them.
+/// Write capsules, pack them, sign them, run them, prove and verify runs.
 ///
 /// A capsule is a program in one signed file that gives the same result on every machine.
 #[derive(Debug, Parser)]
@@ -17,7 +18,8 @@ use std::path::PathBuf;
     version,
     subcommand_required = true,
     after_help = "First steps:\n    nonos demo\n    nonos keygen && nonos new my-capsule && cd my-capsule && nonos build\n    \
-                  nonos run my-capsule.mod --input FILE\n\n`nonos help exit-codes` lists the exit codes."
+                  nonos run my-capsule.mod --input FILE\n    \
+                  nonos prove my-capsule.mod --input FILE -o run.receipt && nonos verify run.receipt\n\n`nonos help exit-codes` lists the exit codes."
 )]
 pub(crate) struct Cli {
     /// Where keys and key statements rest (default: $NONOS_HOME, or the user's data folder).
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     VerifyPackage(VerifyPackageArgs),
     Run(RunArgs),
     Resume(ResumeArgs),
+    Prove(ProveArgs),
+    Verify(VerifyArgs),
     Diff(DiffArgs),
     Rebuild(RebuildArgs),
     Doctor(crate::command::doctor::DoctorArgs),

@@ -9,8 +9,10 @@ pub(crate) const DEMO_EXPECTED: &[u8] = include_bytes!("../../../examples/zk-sea
 pub(crate) const BENCH_CAPSULES: [&[u8]; 3] = [
     include_bytes!("../../../examples/bench-core/bench-core.mod"),
     include_bytes!("../../../examples/bench-memory/bench-memory.mod"),
-    include_bytes!("../../../examples/bench-hash/bench-hash.mod"),
+    BENCH_HASH,
 ];
+/// The one that `nonos bench prove` proves.
+pub(crate) const BENCH_HASH: &[u8] = include_bytes!("../../../examples/bench-hash/bench-hash.mod");
 
 #[cfg(test)]
 mod tests {

@@ -94,6 +94,12 @@ pub(crate) fn cpu_time(who: UsageWho) -> Duration {
     duration(usage.user_time()) + duration(usage.system_time())
 }
 
+/// The most memory that this process has held, in bytes.
+pub(crate) fn peak_rss_bytes() -> u64 {
+    // In KiB on Linux.
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss().unsigned_abs() * 1024)
+}
+
 fn show_progress(spinner: &ProgressBar, label: &str, machine: &Machine<'_>, wall: Duration, first_instruction: u64) {
     if spinner.is_hidden() {
         return;

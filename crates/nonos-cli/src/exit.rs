@@ -46,6 +46,10 @@ exit_classes! {
     Input 13 "bad-input" "input or content above its limit";
     Build 14 "build-failed" "the program does not build";
     MissingTool 15 "missing-tool" "a tool is missing: see `nonos doctor`";
+    Receipt 16 "bad-receipt" "not a receipt, or damaged";
+    NotProven 17 "not-proven" "the receipt does not prove what it states";
+    OtherRun 18 "other-run" "the receipt is about another run than asked";
+    ProveFailed 19 "prove-failed" "the run could not be proven";
     Halted 20 "halted" "the capsule halted with a status above 0";
     Trapped 21 "trapped" "the capsule trapped";
     OutOfFuel 22 "out-of-fuel" "the capsule used up its fuel";

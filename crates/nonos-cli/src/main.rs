@@ -18,6 +18,7 @@ mod file;
 mod number;
 mod package;
 mod passphrase;
+mod receipt;
 mod record;
 mod signing;
 mod terminal;
@@ -85,6 +86,8 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitClass, Failure> {
         Command::VerifyPackage(args) => command::verify_package::verify_package(&args, context),
         Command::Run(args) => command::run::run(&args, context),
         Command::Resume(args) => command::resume::resume(&args, context),
+        Command::Prove(args) => command::prove::prove(&args, context),
+        Command::Verify(args) => command::verify::check(&args, context),
         Command::Diff(args) => command::diff::diff(&args, context),
         Command::Rebuild(args) => command::rebuild::rebuild(&args, context),
         Command::Doctor(args) => command::doctor::doctor(&args, context),

@@ -12,6 +12,8 @@ use std::{
 
 /// How a bar looks while it is not known how long it takes.
 const SPINNER: &str = "{spinner} {msg}";
+/// How a bar looks with a known number of steps.
+const BAR: &str = "{spinner} {msg} [{bar:30}] {pos}/{len} segments, {elapsed}, {eta} left";
 /// How often it moves.
 const SPINNER_TICK: Duration = Duration::from_millis(120);
 
@@ -79,6 +81,15 @@ impl Terminal {
     pub(crate) fn spinner(self, message: impl Into<String>) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(None, self.draw_target());
         bar.set_style(ProgressStyle::with_template(SPINNER).expect("the template is a template"));
+        bar.set_message(message.into());
+        bar.enable_steady_tick(SPINNER_TICK);
+        bar
+    }
+
+    /// A bar with steps; nothing where stderr is no terminal. Its length is set once it is known.
+    pub(crate) fn bar(self, message: impl Into<String>) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(0), self.draw_target());
+        bar.set_style(ProgressStyle::with_template(BAR).expect("the template is a template"));
         bar.set_message(message.into());
         bar.enable_steady_tick(SPINNER_TICK);
         bar

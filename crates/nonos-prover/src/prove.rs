@@ -110,6 +110,20 @@ pub fn prove(
     rng: &mut dyn CryptoRng,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Receipt, ProveError> {
+    prove_altered(request, rng, progress, &mut |_, _| {})
+}
+
+/// As [`prove`], for whoever plays a dishonest prover: `alter` may change the tables of each segment before they are
+/// proven. What comes out is for a verifier to judge.
+///
+/// # Errors
+/// [`ProveError`].
+pub fn prove_altered(
+    request: &Request<'_>,
+    rng: &mut dyn CryptoRng,
+    progress: &mut dyn FnMut(Progress),
+    alter: &mut dyn FnMut(u32, &mut Tables),
+) -> Result<Receipt, ProveError> {
     let job = request.job;
     let mut machine = Machine::new(request.image, request.image_salt, job);
     let options = Options { engine: Engine::Fast, checkpoints: CheckpointPolicy::Ends };
@@ -159,8 +173,9 @@ pub fn prove(
         let spent = (segment.end.cycles - segment.start.cycles) as u32;
         let set = set_for(&segment, request.hiding);
         let height_min = 1 << set.parameters().min_log_height;
-        let tables = assemble(&segment, &machine, &facts, [salt, next_salt], height_min);
+        let mut tables = assemble(&segment, &machine, &facts, [salt, next_salt], height_min);
         drop(segment);
+        alter(number, &mut tables);
         let proof = prove_segment(&receipt, number, (at, end), (cycles, spent), set, tables, rng)?;
         progress(Progress::Proven { segment: number, cycles: spent, proof_bytes: proof.proof.len() });
         receipt.segments.push(proof);

@@ -4,21 +4,20 @@
 
 use nonos_air::{
     check::{Report, check},
-    machine::Chip,
     public::SegmentPublic,
 };
 use nonos_image::{Compressor, Image, UNSALTED};
-use nonos_isa::{Opcode, Syscall, Trap};
+use nonos_isa::Opcode;
 use nonos_prover::{
     assemble::{RunFacts, Tables, assemble},
     record::{Ending, record},
 };
 use nonos_testkit::{
     Asm, CAN_GO_WRONG, Shape,
-    assembler::{A0, A1, A2, A3, A4, A7, DATA, T0, T1, T2, TEXT, ZERO},
-    edge_program, random_program,
+    assembler::{DATA, T0, T1, T2, ZERO},
+    edge_program, random_program, syscall_program,
 };
-use nonos_vm::{Content, Exit, Job, Machine, TicketSeed};
+use nonos_vm::{Exit, Job, Machine, TicketSeed};
 
 /// Records, assembles and checks every segment of a run; gives how it ended and how many segments it had.
 fn run(name: &str, image: &Image, job: Job<'_>, segments_max: usize) -> (Ending, usize) {
@@ -125,42 +124,8 @@ fn running_out_of_fuel_is_proven_at_every_cycle() {
 
 #[test]
 fn every_syscall_is_proven() {
-    let content = b"content that is read by its hash, more than one block of it".to_vec();
-    let mut at_hand = Content::new();
-    let hash = at_hand.insert(&content);
-    let mut asm = Asm::new().li(T1, DATA);
-    for (i, word) in hash.as_bytes().chunks(4).enumerate() {
-        asm = asm.li(T0, u32::from_le_bytes(word.try_into().expect("four bytes"))).store(
-            Opcode::Sw,
-            T0,
-            4 * i as i32,
-            T1,
-        );
-    }
-    let call = |asm: Asm, number: Syscall, a: [u32; 5]| {
-        let [a0, a1, a2, a3, a4] = a;
-        asm.li(A0, a0).li(A1, a1).li(A2, a2).li(A3, a3).li(A4, a4).syscall(number)
-    };
-    let asm = call(asm, Syscall::Content, [DATA, 3, 0, DATA + 64, 30]);
-    let asm = call(asm, Syscall::Content, [DATA, 5, 0, DATA + 128, 300]);
-    let asm = call(asm, Syscall::Content, [DATA, 500, 0, DATA + 128, 300]);
-    let asm = call(asm, Syscall::Input, [DATA + 256, 8, 0, 0, 0]);
-    let asm = call(asm, Syscall::Input, [DATA + 1020, 600, 0, 0, 0]);
-    let asm = call(asm, Syscall::Input, [0, 0, 0, 0, 0]);
-    let asm = call(asm, Syscall::Random, [DATA + 512, 37, 0, 0, 0]);
-    let asm = call(asm, Syscall::Random, [DATA + 512, 4, 0, 0, 0]);
-    let asm = call(asm, Syscall::Now, [0; 5]);
-    let asm = call(asm, Syscall::Log, [DATA + 1, 7, 0, 0, 0]);
-    let asm = call(asm, Syscall::Sha256, [DATA + 1800, DATA + 1812, 0, 0, 0]);
-    let asm = call(asm, Syscall::Keccak, [DATA + 256, 0, 0, 0, 0]);
-    let asm = call(asm, Syscall::Poseidon2, [DATA + 1600, 0, 0, 0, 0]);
-    let asm = call(asm, Syscall::Output, [DATA, 64, 0, 0, 0]);
-    let asm = call(asm, Syscall::Checkpoint, [0; 5]);
-    let asm = call(asm, Syscall::Output, [DATA + 3 * 4, 7, 0, 0, 0]);
-    let asm = call(asm, Syscall::Content, [DATA, 3, 0, DATA + 64, 30]);
-    let image = asm.halt(0).image();
-    let input: Vec<u8> = (0..501u32).map(|i| i as u8).collect();
-    let (ending, segments) = run("syscalls", &image, job(&input).with_content(&at_hand), 4);
+    let program = syscall_program();
+    let content = program.content();
+    let (ending, segments) = run("syscalls", &program.image, job(&program.input).with_content(&content), 4);
     assert_eq!((segments, matches!(ending, Ending::Exit(_))), (2, true), "{ending:?}");
-    let _ = (A7, TEXT, Trap::ALL, Chip::ALL);
 }

@@ -17,13 +17,14 @@ use nonos_air::F;
 use p3_air::{Air, symbolic::AirLayout};
 use p3_batch_stark::{
     BatchProof, CommonData, PcsProof, ProverData, StarkGenericConfig,
-    symbolic::{get_log_num_quotient_chunks, get_symbolic_constraints},
+    symbolic::get_symbolic_constraints,
 };
 use p3_commit::{ExtensionMmcs, Mmcs, UnivariateStarkPcs};
 use p3_field::coset::TwoAdicMultiplicativeCoset;
 use p3_fri::{BatchMultiOpening, FriProof, fold_schedule};
 use p3_lookup::{InteractionSymbolicBuilder, LogUpGadget, Lookups};
 use p3_merkle_tree::{MerkleCap, PrunedMerklePaths};
+use p3_util::log2_ceil_usize;
 
 /// The roots of a Merkle tree.
 pub type Cap = MerkleCap<F, [F; DIGEST]>;
@@ -131,11 +132,12 @@ impl TableFacts {
         let layout = AirLayout::from_air(air);
         let gadget = LogUpGadget::new();
         let zk = usize::from(hiding);
-        // Without periodic columns the degree does not depend on the height.
-        let log_chunks = get_log_num_quotient_chunks::<F, Challenge, A, _>(air, layout, 1, lookups, zk, &gadget);
         let (base, extension) = get_symbolic_constraints::<F, Challenge, A, _>(air, layout, lookups, &gadget);
         let degree = base.iter().map(p3_air::SymbolicExpression::degree_multiple);
         let degree = degree.chain(extension.iter().map(p3_air::symbolic::SymbolicExpr::degree_multiple));
+        let degree = degree.max().unwrap_or(0);
+        // As the library's `get_log_num_quotient_chunks` does it; without periodic columns the height is no matter.
+        let log_chunks = log2_ceil_usize((degree + zk).max(2) - 1);
         Self {
             width: air.width(),
             reads_next: !air.main_next_row_columns().is_empty(),
@@ -145,7 +147,7 @@ impl TableFacts {
             messages_per_row: lookups.iter().map(|lookup| lookup.elements.len()).sum(),
             message_width: lookups.iter().flat_map(|lookup| lookup.elements.iter().map(Vec::len)).max().unwrap_or(0),
             constraints: base.len() + extension.len(),
-            degree: degree.max().unwrap_or(0),
+            degree,
         }
     }
 

@@ -1,6 +1,7 @@
-//! `nonos bench`: how fast the machine is here, beside another emulator where there is one.
+//! `nonos bench`: how fast the machine is here, beside another emulator where there is one, and how fast runs are proven.
 
 mod measure;
+mod prove;
 mod qemu;
 
 use crate::{Context, example, exit::ExitClass, failure::Failure, package};
@@ -10,9 +11,9 @@ use nonos_capsule::Capsule;
 use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
-/// Measure how fast the machine is here.
+/// Measure how fast the machine and the prover are here.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n    nonos bench run --json | jq .mips_fast")]
+#[command(after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases")]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
     command: BenchCommand,
@@ -21,6 +22,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
     Run(BenchRunArgs),
+    Prove(prove::BenchProveArgs),
 }
 
 /// Measure instructions per second, the cost of checkpoints, and qemu-riscv32 on the same programs.
@@ -44,7 +46,13 @@ struct BenchRunArgs {
 
 /// Measures.
 pub(crate) fn bench(args: &BenchArgs, context: &Context) -> Result<ExitClass, Failure> {
-    let BenchCommand::Run(args) = &args.command;
+    match &args.command {
+        BenchCommand::Run(args) => bench_run(args, context),
+        BenchCommand::Prove(args) => prove::bench(args, context),
+    }
+}
+
+fn bench_run(args: &BenchRunArgs, context: &Context) -> Result<ExitClass, Failure> {
     let capsules = capsules(args)?;
     let spinner = context.terminal.spinner("measuring");
     let mut cases = capsules.iter().map(Measuring::new).collect::<Result<Vec<_>, _>>()?;

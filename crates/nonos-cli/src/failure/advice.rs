@@ -8,6 +8,8 @@ use nonos_capsule::{
 };
 use nonos_isa::Trap;
 use nonos_keys::{OpenError, RevocationError};
+use nonos_prover::ProveError;
+use nonos_verifier::{claim::ClaimError, receipt::ReceiptError};
 use nonos_vm::{Exit, JobError, RunError, SnapshotError};
 
 const FETCH_AGAIN: &str =
@@ -89,6 +91,44 @@ fn with_dates(error: &VerifyError) -> String {
         }
         VerifyError::Revoked { key, at, reason } => format!("key {key} was revoked at {} ({reason})", date(at)),
         other => other.to_string(),
+    }
+}
+
+impl From<ReceiptError> for Failure {
+    fn from(error: ReceiptError) -> Self {
+        let help = match &error {
+            ReceiptError::Magic => "give a receipt; `nonos prove` makes one",
+            ReceiptError::Version { .. } | ReceiptError::Claim(ClaimError::MachineVersion { .. }) => {
+                "install a newer nonos; if yours is the newest, the file is damaged: ask for it again"
+            }
+            _ => "the file is damaged or was not written by nonos: ask for it again",
+        };
+        Self::new(ExitClass::Receipt, &error, help)
+    }
+}
+
+impl From<nonos_verifier::VerifyError> for Failure {
+    fn from(error: nonos_verifier::VerifyError) -> Self {
+        let help = match &error {
+            nonos_verifier::VerifyError::Proof { .. } => {
+                "do not trust it and do not pay for it; if its prover has another version of nonos, compare `nonos --version`"
+            }
+            _ => "do not trust it and do not pay for it",
+        };
+        Self::new(ExitClass::NotProven, &error, help)
+    }
+}
+
+impl From<ProveError> for Failure {
+    fn from(error: ProveError) -> Self {
+        let (class, help) = match &error {
+            ProveError::ContentMissing { .. } => {
+                (ExitClass::ContentMissing, "give the file whose BLAKE3 hash that is with --content FILE")
+            }
+            ProveError::TooLong { .. } => (ExitClass::ProveFailed, "prove a shorter run: less input, or less --fuel"),
+            _ => (ExitClass::ProveFailed, "this is a defect of nonos: please report it with the capsule and the input"),
+        };
+        Self::new(class, &error, help)
     }
 }
 

@@ -1,0 +1,185 @@
+//! `nonos prove`: a capsule and its input in, a receipt out.
+
+use crate::{
+    Context,
+    command::run::{JobArgs, parse_ticket},
+    execution::{cpu_time, peak_rss_bytes},
+    exit::ExitClass,
+    failure::Failure,
+    file, number, package, receipt,
+    terminal::Terminal,
+};
+use clap::Args;
+use indicatif::ProgressBar;
+use nix::sys::resource::UsageWho;
+use nonos_image::{Salt, UNSALTED};
+use nonos_prover::{Progress, Request};
+use nonos_types::{KeyId, TicketId};
+use nonos_vm::{Job, TicketSeed};
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::json;
+use std::{path::PathBuf, time::Instant};
+
+/// Run a capsule and prove the run.
+///
+/// The receipt says which capsule ran on which input (by its commitment), how it ended, what it spent, and proves it:
+/// anyone checks it with `nonos verify` in a moment, without the capsule, the input or a network. Memory is that of one
+/// segment (about a million cycles), however long the run is.
+///
+/// Unless --public is given, the proof hides everything that the receipt does not state: input, memory, what the
+/// program did. The output travels along in clear, unless --without-output is given.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n    \
+    nonos prove my-capsule.mod --input FILE -o run.receipt\n    \
+    nonos prove my-capsule.mod --public -o run.receipt --output out.bin\n    \
+    nonos prove my-capsule.mod --input FILE -o run.receipt --json | jq .input_salt")]
+pub(crate) struct ProveArgs {
+    /// The capsule.
+    #[arg(value_name = "FILE.mod")]
+    capsule: PathBuf,
+
+    #[command(flatten)]
+    job: JobArgs,
+
+    /// Where the receipt goes.
+    #[arg(short = 'o', long = "receipt", value_name = "FILE.receipt")]
+    receipt: PathBuf,
+
+    /// Write the output here as well.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Leave the output out of the receipt; only its commitment stays.
+    #[arg(long)]
+    without_output: bool,
+
+    /// Hide nothing: a few times faster. Whoever has the receipt may learn what the program did.
+    #[arg(long)]
+    public: bool,
+
+    /// 32 bytes in hexadecimal digits for `random`, and the time for `now` in seconds since 1970-01-01 UTC.
+    #[arg(long, value_name = "HEX64[@SECONDS]", value_parser = parse_ticket)]
+    seed_ticket: Option<TicketSeed>,
+
+    /// The ticket that pays, to be named in the receipt (default: none).
+    #[arg(long, value_name = "HEX64", value_parser = str::parse::<TicketId>)]
+    ticket: Option<TicketId>,
+
+    /// Who runs it: a key id, to be named in the receipt (default: nobody in particular).
+    #[arg(long, value_name = "HEX64", value_parser = str::parse::<KeyId>)]
+    executor: Option<KeyId>,
+
+    /// The salt of the input commitment (default: random; with --public: zero).
+    #[arg(long, value_name = "HEX32", value_parser = receipt::parse_salt)]
+    input_salt: Option<Salt>,
+}
+
+/// Runs and proves.
+pub(crate) fn prove(args: &ProveArgs, context: &Context) -> Result<ExitClass, Failure> {
+    let terminal = context.terminal;
+    let capsule = package::open(&args.capsule)?;
+    package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
+    let given = args.job.read()?;
+    let hiding = !args.public;
+    let mut rng = fresh_rng()?;
+    let input_salt = args.input_salt.unwrap_or_else(|| if hiding { draw_salt(&mut rng) } else { UNSALTED });
+    let fuel = super::run::fuel_within(&capsule, args.job.fuel)?;
+    let content = given.content();
+    let job = Job::new(&given.input, input_salt, fuel)?
+        .with_ticket(args.seed_ticket.unwrap_or_default())
+        .with_content(&content);
+    let request = Request {
+        image: capsule.image(),
+        image_salt: UNSALTED,
+        capsule_id: capsule.id(),
+        ticket_id: args.ticket.unwrap_or(TicketId::from_bytes([0; 32])),
+        executor_id: args.executor.unwrap_or(KeyId::from_bytes([0; 32])),
+        job,
+        input_salt,
+        hiding,
+    };
+    let (wall, cpu) = (Instant::now(), cpu_time(UsageWho::RUSAGE_SELF));
+    let bar = Bar::new(terminal, capsule.manifest().name());
+    let proven = nonos_prover::prove(&request, &mut rng, &mut |progress| bar.show(progress));
+    bar.bar.finish_and_clear();
+    let mut proven = proven?;
+    let (wall, cpu) = (wall.elapsed(), cpu_time(UsageWho::RUSAGE_SELF).saturating_sub(cpu));
+    let output = if args.without_output { proven.output.take() } else { proven.output.clone() }.unwrap_or_default();
+    let bytes = proven.to_bytes();
+    file::write(&args.receipt, &bytes, terminal)?;
+    if let Some(path) = &args.output {
+        file::write(path, &output, terminal)?;
+    }
+    let claim = &proven.claim;
+    let khz = claim.cycles as f64 / 1e3 / wall.as_secs_f64().max(f64::MIN_POSITIVE);
+    if terminal.json && !file::is_stream(&args.receipt) {
+        let mut value = receipt::json_of_claim(claim);
+        let more = json!({
+            "receipt": args.receipt.display().to_string(),
+            "receipt_bytes": bytes.len(),
+            "input_salt": receipt::print_salt(input_salt),
+            "output_bytes": output.len(),
+            "wall_s": wall.as_secs_f64(),
+            "cpu_s": cpu.as_secs_f64(),
+            "khz": khz,
+            "peak_rss_bytes": peak_rss_bytes(),
+        });
+        if let (Some(value), serde_json::Value::Object(more)) = (value.as_object_mut(), more) {
+            value.extend(more);
+        }
+        terminal.out_json(&value)?;
+    }
+    terminal.say(&format!(
+        "{} after {} cycles in {}; proven in {:.1} s ({khz:.0} kHz), {}, {}",
+        receipt::status(claim),
+        number::grouped(claim.cycles),
+        number::counted(u64::from(claim.segments), "segment"),
+        wall.as_secs_f64(),
+        number::bytes(bytes.len() as u64),
+        if hiding { "hiding" } else { "hiding nothing" },
+    ));
+    if input_salt != UNSALTED {
+        terminal.say(&format!("salt of the input commitment, for whom you show the input: {}", receipt::print_salt(input_salt)));
+    }
+    Ok(ExitClass::Ok)
+}
+
+/// A generator with a seed from the system.
+pub(crate) fn fresh_rng() -> Result<StdRng, Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        Failure::new(ExitClass::Io, format_args!("the system gives no random bytes: {error}"), "check /dev/urandom")
+    })?;
+    Ok(StdRng::from_seed(seed))
+}
+
+fn draw_salt(rng: &mut StdRng) -> Salt {
+    use rand::Rng;
+    core::array::from_fn(|_| (rng.next_u32() & 0xffff) as u16)
+}
+
+/// A bar with a step for each segment.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new(terminal: Terminal, label: &str) -> Self {
+        let bar = terminal.bar(format!("{label}: running"));
+        Self { bar }
+    }
+
+    fn show(&self, progress: Progress) {
+        match progress {
+            Progress::Ran { segments, cycles } => {
+                self.bar.set_length(u64::from(segments));
+                self.bar.set_message(format!("proving {} cycles", number::grouped(cycles)));
+                tracing::info!("the run has {cycles} cycles in {segments} segments");
+            }
+            Progress::Proven { segment, cycles, proof_bytes } => {
+                self.bar.set_position(u64::from(segment) + 1);
+                tracing::info!("segment {segment}: {cycles} cycles, proof of {proof_bytes} bytes");
+            }
+        }
+    }
+}
