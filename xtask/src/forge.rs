@@ -280,7 +280,7 @@ impl Forger<'_> {
                 }
             }
             Kind::Pair => {
-                let by = F::from_u32(random.random_range(1..1 << random.random_range(1..17)));
+                let by = amount(random);
                 self.set(table, row, column, self.cell(table, row, column) + by);
                 if other != row {
                     self.set(table, other, column, self.cell(table, other, column) - by);
@@ -318,7 +318,7 @@ impl Forger<'_> {
                 // among those of the state chip.
                 if ![LIMIT, FUEL].contains(&number) {
                     self.public = Some((number, publics[number]));
-                    publics[number] += F::from_u32(random.random_range(1..1 << random.random_range(1..17)));
+                    publics[number] += amount(random);
                 }
             }
         }
@@ -462,6 +462,12 @@ impl Forger<'_> {
         };
         (verdict, touched)
     }
+}
+
+/// More than nothing, small ones as often as large ones.
+fn amount(random: &mut StdRng) -> F {
+    let bits = random.random_range(1..17);
+    F::from_u32(random.random_range(1..1 << bits))
 }
 
 /// What a range table provides to anyone: it counts as balanced, since a forger would change the count there.

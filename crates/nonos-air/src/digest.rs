@@ -1,15 +1,18 @@
 //! The digest of the machine's constraints, by which a proof says which machine it is about.
 //!
 //! The proof library binds the shapes of the tables, not which constraints they have. So the transcript starts with a
-//! digest of every chip: its name and shape, and the value of every constraint and every bus message at fixed
+//! digest of every chip in both modes: its name and shape, and the value of every constraint and every bus message at fixed
 //! pseudo-random points. Two constraints of degree at most 3 that differ agree at one point with probability at most
 //! 3 / p, so at all [`POINTS`] points with less than 2^-110; nobody chooses the points after the constraints. Spec:
 //! `docs/spec/40-proof.md`, section "Transcript".
 
-use crate::{F, machine::Chip};
+use crate::{
+    F,
+    machine::{Chip, Table},
+};
 use alloc::{string::String, vec::Vec};
 use nonos_types::domain;
-use p3_air::{AirBuilder, RowWindow};
+use p3_air::{Air, AirBuilder, BaseAir, RowWindow};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_lookup::{Count, InteractionBuilder};
 
@@ -24,26 +27,29 @@ const VALUES_MAX: usize = 1 << 15;
 pub fn machine_digest(more: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(domain::MACHINE);
     for &chip in Chip::ALL {
-        hasher.update(&chip_digest(chip));
+        for hiding in [false, true] {
+            hasher.update(&table_digest(Table { chip, hiding }));
+        }
     }
     hasher.update(more);
     *hasher.finalize().as_bytes()
 }
 
-/// The digest of one chip.
+/// The digest of one chip's table in one mode.
 #[must_use]
-pub fn chip_digest(chip: Chip) -> [u8; 32] {
+pub fn table_digest(table: Table) -> [u8; 32] {
+    let chip = table.chip;
     let mut hasher = blake3::Hasher::new_derive_key(domain::MACHINE);
     let mut text = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
     text(chip.name().as_bytes());
-    for number in [chip.width(), chip.public_values(), chip.log_height_max(), usize::from(chip.reads_next())] {
+    for number in [table.width(), chip.public_values(), chip.log_height_max(), usize::from(chip.reads_next())] {
         text(&(number as u64).to_le_bytes());
     }
     for point in 0..POINTS {
-        let evaluated = evaluate(chip, point as u64);
+        let evaluated = evaluate(table, point as u64);
         text(&(evaluated.constraints as u64).to_le_bytes());
         text(evaluated.said.as_bytes());
         let values: Vec<u8> = evaluated.values.iter().flat_map(|v| v.as_canonical_u32().to_le_bytes()).collect();
@@ -55,12 +61,12 @@ pub fn chip_digest(chip: Chip) -> [u8; 32] {
 /// How many constraints and bus messages a chip has.
 #[must_use]
 pub fn counts(chip: Chip) -> (usize, usize) {
-    let evaluated = evaluate(chip, 0);
+    let evaluated = evaluate(Table { chip, hiding: false }, 0);
     (evaluated.constraints, evaluated.messages)
 }
 
-fn evaluate(chip: Chip, point: u64) -> Evaluated {
-    let width = chip.width();
+fn evaluate(table: Table, point: u64) -> Evaluated {
+    let (chip, width) = (table.chip, table.width());
     let mut stream = blake3::Hasher::new_derive_key(domain::MACHINE).update(&point.to_le_bytes()).finalize_xof();
     let count = 2 * width + chip.public_values() + 3;
     assert!(count <= VALUES_MAX, "the widest table has fewer columns");
@@ -81,7 +87,7 @@ fn evaluate(chip: Chip, point: u64) -> Evaluated {
         selectors: [selectors[0], selectors[1], selectors[2]],
         out: Evaluated::default(),
     };
-    chip.eval(&mut builder);
+    table.eval(&mut builder);
     builder.out
 }
 

@@ -8,7 +8,7 @@ use nonos_testkit::{
     assembler::{A0, A1, DATA, T0, T1, T2, ZERO},
 };
 use nonos_types::{CapsuleId, KeyId, TicketId};
-use nonos_verifier::{Receipt, Status, VerifyError, verify};
+use nonos_verifier::{Receipt, Status, VerifyError, verify, verify::statement};
 use nonos_vm::Job;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
@@ -104,6 +104,11 @@ fn an_honest_receipt_verifies_and_nothing_changed_in_its_claim_does() {
     });
     refused("j1_swapped", &|r| r.segments.swap(0, 1));
     refused("j1_none", &|r| r.segments.clear());
+    let nothing = |r: &mut Receipt| {
+        r.segments.clear();
+        (r.claim.segments, r.claim.cycles, r.claim.last) = (0, 0, r.claim.first);
+    };
+    assert_eq!(refused("j1_nothing_at_all", &nothing), VerifyError::SegmentCount { got: 0, claimed: 0 });
     refused("cycles", &|r| {
         r.segments[0].cycles += 1;
         r.segments[1].cycles -= 1;
@@ -132,4 +137,23 @@ fn a_hiding_receipt_verifies_and_two_of_one_run_share_no_commitment() {
     assert_ne!(one.claim.last, two.claim.last);
     assert_ne!(one.segments[0].end, two.segments[0].end);
     assert_ne!(one.segments[0].proof[..200], two.segments[0].proof[..200]);
+}
+
+/// A prover whose claim and segment state the true cycles and the order of the field on top: as an element it is the
+/// same number, so the proof itself would hold.
+#[test]
+fn m4_cycles_that_are_not_below_the_order_are_refused() {
+    const ORDER: u32 = 0x7f00_0001;
+    let honest = receipt(false, 1);
+    for more in [ORDER, 1 << 24] {
+        let mut forged = honest.clone();
+        forged.segments[0].cycles += more;
+        forged.claim.cycles += u64::from(more);
+        let cycles = forged.segments[0].cycles;
+        assert_eq!(verify(&forged), Err(VerifyError::Spent { segment: 0, cycles }));
+        // Whoever makes the proof meets the same refusal.
+        let statement = statement(&forged, 0, forged.claim.first, 0, &forged.segments[0]);
+        assert_eq!(statement.map(drop), Err(VerifyError::Spent { segment: 0, cycles }));
+    }
+    assert!(verify(&honest).is_ok());
 }

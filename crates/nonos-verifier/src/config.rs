@@ -24,6 +24,10 @@ use rand::{SeedableRng, TryCryptoRng, TryRng, rngs::StdRng};
 pub type Challenge = QuinticTrinomialExtensionField<F>;
 /// Elements of a digest.
 pub const DIGEST: usize = 8;
+/// With what every transcript starts.
+pub const TRANSCRIPT_TAG: u32 = u32::from_le_bytes(*b"nns1");
+/// The hashes by their names.
+pub const HASHES: &str = "Poseidon2 over KoalaBear, leaves width 24, nodes and transcript width 16";
 /// Random elements beside each leaf when the run is hidden: 123 bits.
 pub const SALT: usize = 4;
 
@@ -243,9 +247,8 @@ const fn fri_parameters<M>(numbers: &Parameters, mmcs: M) -> FriParameters<M> {
 ///
 /// The length comes first, so no two seeds leave the same transcript, whatever is absorbed behind them.
 fn transcript(set: ParameterSet, seed: &[F]) -> Challenger {
-    const TAG: u32 = u32::from_le_bytes(*b"nns1");
     let mut challenger = Challenger::new(default_koalabear_poseidon2_16());
-    challenger.observe(F::from_u32(TAG));
+    challenger.observe(F::from_u32(TRANSCRIPT_TAG));
     challenger.observe(F::from_u8(set.number()));
     challenger.observe(F::from_u32(u32::try_from(seed.len()).expect("a seed is short")));
     challenger.observe_slice(seed);

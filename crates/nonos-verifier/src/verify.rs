@@ -5,7 +5,7 @@
 use crate::{
     claim::{Claim, Status},
     codec,
-    config::{HidingConfig, PublicConfig},
+    config::{HASHES, HidingConfig, PublicConfig, SALT, TRANSCRIPT_TAG},
     parameters::{ParameterSet, security},
     proof,
     receipt::{Receipt, SegmentProof},
@@ -25,11 +25,16 @@ use thiserror::Error;
 
 /// Most cycles of a segment, but for the instruction that crosses it.
 pub const SEGMENT_CYCLES: u64 = 1 << 20;
+/// Less than this a segment spends, whatever its last instruction costs: far below the order of the field.
+const SPENT_MAX: u32 = 1 << 24;
 /// What the state chip compares the fuel with: more no segment spends.
 const FUEL_SEEN_MAX: u64 = 1 << 22;
 
 /// The digest of the machine whose proofs this crate verifies: its constraints and its parameter sets. A test computes it.
-pub const MACHINE_DIGEST: [u8; 32] = [0; 32];
+pub const MACHINE_DIGEST: [u8; 32] = [
+    0xc4, 0xe6, 0x7b, 0xf6, 0xac, 0xdf, 0xb2, 0x7c, 0x20, 0x98, 0x6f, 0x17, 0xb2, 0x06, 0x90, 0x70,
+    0xc4, 0x9f, 0xaf, 0x83, 0xba, 0xac, 0x30, 0x83, 0xb9, 0x6a, 0xb3, 0x3f, 0xd0, 0x4e, 0x5d, 0x7e,
+]; 32];
 
 /// A claim that was proven. Only [`verify`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +132,7 @@ pub enum VerifyError {
     #[error("V4: the attached output is not the claimed one")]
     Output,
     /// V5: there are not as many segments as claimed.
-    #[error("V5: {got} segments, the claim states {claimed}")]
+    #[error("V5: {got} segments, the claim states {claimed}, a run has at least one")]
     SegmentCount {
         /// How many there are.
         got: usize,
@@ -161,6 +166,14 @@ pub enum VerifyError {
         log_height: usize,
         /// The logarithm of the most.
         max: usize,
+    },
+    /// V5: a segment is said to have spent more than any does. As an element of the field it would be another number.
+    #[error("V5: segment {segment}: {cycles} cycles, no segment spends {SPENT_MAX} or more")]
+    Spent {
+        /// Which segment.
+        segment: u32,
+        /// What it states.
+        cycles: u32,
     },
     /// V5: the last boundary is not the claimed one.
     #[error("V5: the last checkpoint is not the claimed one")]
@@ -215,7 +228,7 @@ pub fn verify(receipt: &Receipt) -> Result<VerifiedClaim, VerifyError> {
     }
 
     // V5: the chain of segments.
-    if receipt.segments.len() != claim.segments as usize {
+    if receipt.segments.is_empty() || receipt.segments.len() != claim.segments as usize {
         return Err(VerifyError::SegmentCount { got: receipt.segments.len(), claimed: claim.segments });
     }
     let mut at = claim.first;
@@ -255,6 +268,9 @@ pub fn statement(
     let layout = receipt.image.layout;
     let set = ParameterSet::from_number(segment.parameters).filter(|set| set.is_hiding() == claim.hiding);
     let set = set.ok_or(VerifyError::Parameters { segment: number, number: segment.parameters })?;
+    if segment.cycles >= SPENT_MAX {
+        return Err(VerifyError::Spent { segment: number, cycles: segment.cycles });
+    }
     let known = segment.chips >> Chip::ALL.len() == 0;
     let has = |chip: Chip| segment.chips >> chip as u32 & 1 == 1;
     if !known || !has(Chip::State) || has(Chip::Mask) != claim.hiding {
@@ -326,8 +342,9 @@ fn check(claim: &Claim, statement: &Statement, segment: &SegmentProof) -> Result
     Ok((bits.proven as u32, bits.conjectured as u32))
 }
 
-/// What the machine digest covers besides the constraints: every parameter set.
+/// What the machine digest covers besides the constraints: the hashes and every parameter set.
 #[must_use]
 pub fn parameters_text() -> String {
-    ParameterSet::ALL.iter().fold(String::new(), |text, set| alloc::format!("{text}{set:?} {:?}\n", set.parameters()))
+    let hashes = alloc::format!("{HASHES}, {SALT} salt elements, transcript {TRANSCRIPT_TAG:#x}\n");
+    ParameterSet::ALL.iter().fold(hashes, |text, set| alloc::format!("{text}{set:?} {:?}\n", set.parameters()))
 }

@@ -522,6 +522,6 @@ mod tests {
     #[test]
     fn the_shape_is_as_written_on_the_page() {
         assert_eq!(WIDTH, 92);
-        assert_eq!(probe::shape(WIDTH, nonos_air::block::PUBLIC, EVAL), (72, 35));
+        assert_eq!(probe::shape(WIDTH, nonos_air::block::PUBLIC, EVAL), (65, 35));
     }
 }

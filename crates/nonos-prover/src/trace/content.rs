@@ -260,11 +260,11 @@ mod tests {
     }
 
     fn segment(calls: &[(u64, u32, usize)]) -> Tables {
-        let cells = Cells { text: 0x1_f800 / 4..0x1_fc00 / 4, ..Cells::default() };
-        cells.put(space::MEMORY, 0x1_f800 / 4, &bytes(32));
+        let cells = Cells { text: 0x10_f800 / 4..0x10_fc00 / 4, ..Cells::default() };
+        cells.put(space::MEMORY, 0x10_f800 / 4, &bytes(32));
         let mut rig = Rig::new(cells, Counters::default(), 0);
         for (offset, asked, size) in calls {
-            let arguments = [0x1_f800, *offset as u32, (*offset >> 32) as u32, HEAP, *asked];
+            let arguments = [0x10_f800, *offset as u32, (*offset >> 32) as u32, HEAP, *asked];
             rig.call_with(Syscall::Content, &arguments, Some(&bytes(*size)), 0);
         }
         rig.finish(End::Trapped(1)).honest()
