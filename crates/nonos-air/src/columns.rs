@@ -51,3 +51,11 @@ macro_rules! columns {
         }
     };
 }
+
+/// The number whose bits these are, lowest first.
+///
+/// As a sum of weighted bits, not by doubling: the library evaluates a message as a tree, in which a sum that is doubled
+/// stands twice.
+pub(crate) fn number_of_bits<E: p3_field::PrimeCharacteristicRing>(bits: &[E]) -> E {
+    bits.iter().enumerate().fold(E::ZERO, |sum, (i, bit)| sum + bit.clone() * E::from_u32(1 << i))
+}

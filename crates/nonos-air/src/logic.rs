@@ -4,7 +4,7 @@
 //! and y. The limbs of a and y go into the message as sums of bits, and a number below 2^16 is such a sum in one way;
 //! so the bits are those of the operands, and d is a fixed polynomial of them. It never looks at other rows.
 
-use crate::{MachineBuilder, bus::EXEC, columns};
+use crate::{MachineBuilder, bus::EXEC, columns, columns::number_of_bits};
 use core::array;
 use nonos_isa::Opcode;
 use p3_air::WindowAccess;
@@ -35,11 +35,6 @@ pub const NEXT: bool = false;
 /// Public values.
 pub const PUBLIC: usize = 0;
 
-/// The number whose bits these are, lowest first.
-fn number<E: PrimeCharacteristicRing>(bits: &[E]) -> E {
-    bits.iter().rev().fold(E::ZERO, |sum, bit| sum.double() + bit.clone())
-}
-
 /// The constraints and the messages.
 pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     let main = builder.main();
@@ -55,7 +50,7 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     builder.assert_bools(a.clone());
     builder.assert_bools(y.clone());
 
-    let limbs = |bits: &[AB::Expr; 32]| [number(&bits[..16]), number(&bits[16..])];
+    let limbs = |bits: &[AB::Expr; 32]| [number_of_bits(&bits[..16]), number_of_bits(&bits[16..])];
     let both: [AB::Expr; 32] = array::from_fn(|i| a[i].clone() * y[i].clone());
     let ([a_lo, a_hi], [y_lo, y_hi], both) = (limbs(&a), limbs(&y), limbs(&both));
     let sums = [a_lo.clone() + y_lo.clone(), a_hi.clone() + y_hi.clone()];

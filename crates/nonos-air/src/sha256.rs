@@ -8,11 +8,14 @@ use crate::{
     MachineBuilder,
     access::{Access, access},
     bus::{CALL, RANGE16},
-    columns, space,
+    columns,
+    columns::number_of_bits,
+    space,
 };
+use alloc::vec::Vec;
 use core::{array, borrow::Borrow};
 use nonos_isa::Syscall;
-use p3_air::{Air, WindowAccess, utils::pack_bits_le};
+use p3_air::{Air, WindowAccess};
 use p3_field::PrimeCharacteristicRing;
 use p3_sha256_air::{NUM_SHA256_COLS, Sha256Air, Sha256Cols as CompressionCols};
 use p3_uni_stark::SubAirBuilder;
@@ -86,10 +89,11 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
         RANGE16.look_up(builder, [quarter.into()], real.clone());
     }
 
+    let number = |bits: &[AB::Var]| number_of_bits(&bits.iter().map(|bit| (*bit).into()).collect::<Vec<AB::Expr>>());
     for j in 0..BLOCK_WORDS {
         // The block stands in memory as a byte string; SHA-256 takes its words high byte first.
         let bits = &compression.w[j];
-        let byte = |k: usize| pack_bits_le::<AB::Expr, _, _>(bits[8 * k..8 * k + 8].iter().copied());
+        let byte = |k: usize| number(&bits[8 * k..8 * k + 8]);
         let limbs = [byte(3) + byte(2) * AB::Expr::from_u32(256), byte(1) + byte(0) * AB::Expr::from_u32(256)];
         let read = Access {
             space: AB::Expr::from_u32(space::MEMORY),
@@ -104,7 +108,7 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
         access(builder, read, real.clone());
     }
     for j in 0..STATE_WORDS {
-        let half = |k: usize| pack_bits_le(compression.h_out[j][16 * k..16 * k + 16].iter().copied());
+        let half = |k: usize| number(&compression.h_out[j][16 * k..16 * k + 16]);
         let replace = Access {
             space: AB::Expr::from_u32(space::MEMORY),
             addr: word(cols.state_quarter[0], cols.state_hi[0], j),

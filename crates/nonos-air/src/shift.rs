@@ -102,7 +102,8 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     builder.assert_bools(a.clone());
 
     let ((high_lo, low_lo), (high_hi, low_hi)) = (split(&a[..16]), split(&a[16..]));
-    let (a_lo, a_hi) = (high_lo[0].clone(), high_hi[0].clone());
+    // The same as `high[0]`, without its depth: these go into a message.
+    let (a_lo, a_hi) = (low_lo[16].clone(), low_hi[16].clone());
     let no_cut = AB::Expr::ONE - any_cut;
     // What each shape is for the e that is set; the cuts say e = 1..=15, `no_cut` the rest.
     let chosen = |of: &dyn Fn(usize) -> AB::Expr| -> AB::Expr {

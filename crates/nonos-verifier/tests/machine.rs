@@ -72,3 +72,48 @@ fn b3_b4_a_bus_has_one_width_and_one_name() {
         assert!(BUSES[i + 1..].iter().all(|b| b.name != a.name), "{}", a.name);
     }
 }
+
+/// Operations that one row's messages take. The library evaluates a message as a tree, so a part that is used twice is
+/// computed twice: a message over deep expressions would cost more than the whole row. Nothing of soundness, all of speed.
+#[test]
+fn no_message_is_a_deep_expression() {
+    use p3_air::symbolic::SymbolicExpr;
+    use std::{collections::HashMap, sync::Arc};
+    type E = p3_air::SymbolicExpression<nonos_air::F>;
+    fn size(e: &E, known: &mut HashMap<*const E, u64>) -> u64 {
+        let mut arc = |x: &Arc<E>| {
+            let at = Arc::as_ptr(x);
+            if let Some(known) = known.get(&at) {
+                return *known;
+            }
+            let n = size(x, known);
+            known.insert(at, n);
+            n
+        };
+        match e {
+            SymbolicExpr::Leaf(_) => 1,
+            SymbolicExpr::Neg { x, .. } => 1 + arc(x),
+            SymbolicExpr::Add { x, y, .. } | SymbolicExpr::Sub { x, y, .. } | SymbolicExpr::Mul { x, y, .. } => {
+                let n = arc(x);
+                n.saturating_add(arc(y)).saturating_add(1)
+            }
+        }
+    }
+    for &chip in Chip::ALL {
+        let table = Table { chip, hiding: false };
+        let lookups = p3_lookup::Lookups::<nonos_air::F>::from_air::<nonos_verifier::config::Challenge, _>(&table);
+        let mut known = HashMap::new();
+        let mut total = 0u64;
+        let mut largest = 0;
+        for lookup in lookups.iter() {
+            for e in lookup.elements.iter().flatten().chain(&lookup.multiplicities) {
+                let n = size(e, &mut known);
+                largest = largest.max(n);
+                total = total.saturating_add(n);
+            }
+        }
+        assert!(total <= MESSAGE_OPERATIONS_MAX, "{}: {total} operations, the largest has {largest}", chip.name());
+    }
+}
+
+const MESSAGE_OPERATIONS_MAX: u64 = 5_000;
