@@ -269,7 +269,8 @@ impl Forger<'_> {
         let (width, height) = self.scene.size(table);
         // Rows with something in them are more of a prize than padding.
         let used = self.scene.used[table].max(1);
-        let row = if random.random_range(0..8) == 0 { random.random_range(0..height) } else { random.random_range(0..used) };
+        let row =
+            if random.random_range(0..8) == 0 { random.random_range(0..height) } else { random.random_range(0..used) };
         let other = random.random_range(0..height);
         match kind {
             Kind::Cell | Kind::Follow => {
@@ -438,7 +439,16 @@ impl Forger<'_> {
             let rows = BTreeMap::from([(table, (0..height).collect())]);
             let (fails, said) = self.evaluate(&rows);
             let silent = said == self.scene.state_said;
-            return (if fails { Verdict::Constraint } else if silent { Verdict::Accepted } else { Verdict::Bus }, Vec::new());
+            return (
+                if fails {
+                    Verdict::Constraint
+                } else if silent {
+                    Verdict::Accepted
+                } else {
+                    Verdict::Bus
+                },
+                Vec::new(),
+            );
         }
         let touched: Vec<(Chip, usize)> = self
             .changed

@@ -31,13 +31,11 @@ use p3_field::PrimeCharacteristicRing;
 use p3_matrix::dense::RowMajorMatrix;
 
 /// Both limbs of a word, low first.
-#[must_use]
 pub fn limbs(word: u32) -> [F; 2] {
     [F::from_u32(word & 0xffff), F::from_u32(word >> 16)]
 }
 
 /// A table of `rows` rows, zero behind them, of the next power of two in height (at least `height_min`).
-#[must_use]
 pub fn table(width: usize, rows: usize, height_min: usize) -> RowMajorMatrix<F> {
     let height = rows.next_power_of_two().max(height_min);
     RowMajorMatrix::new(F::zero_vec(width * height), width)

@@ -83,9 +83,14 @@ fn clear<K: ProofKind>(proof: &BatchProof<K>) -> Vec<u32> {
         }
     };
     let commitments = &proof.commitments;
-    for cap in [Some(&commitments.main), commitments.permutation.as_ref(), Some(&commitments.quotient_chunks), commitments.random.as_ref()]
-        .into_iter()
-        .flatten()
+    for cap in [
+        Some(&commitments.main),
+        commitments.permutation.as_ref(),
+        Some(&commitments.quotient_chunks),
+        commitments.random.as_ref(),
+    ]
+    .into_iter()
+    .flatten()
     {
         all.extend(cap.roots().iter().flatten());
     }
@@ -159,7 +164,8 @@ fn l1_l7_l10_proofs_of_two_runs_with_different_secrets_cannot_be_told_apart() {
     };
     let [one, two] = proofs(true, PROOFS);
     // What the claims state is the same but for the commitments, and those are salted.
-    let stated = |r: &Receipt| (r.claim.output_commitment, r.claim.transcript, r.claim.first, r.claim.cycles, r.claim.status);
+    let stated =
+        |r: &Receipt| (r.claim.output_commitment, r.claim.transcript, r.claim.first, r.claim.cycles, r.claim.status);
     let shapes = |r: &Receipt| {
         let heights = header(&r.segments[0].proof).expect("an honest header").log_heights;
         (r.segments[0].cycles, r.segments[0].chips, r.segments[0].parameters, heights)

@@ -16,8 +16,7 @@ use alloc::vec::Vec;
 use nonos_air::F;
 use p3_air::{Air, symbolic::AirLayout};
 use p3_batch_stark::{
-    BatchProof, CommonData, PcsProof, ProverData, StarkGenericConfig,
-    symbolic::get_symbolic_constraints,
+    BatchProof, CommonData, PcsProof, ProverData, StarkGenericConfig, symbolic::get_symbolic_constraints,
 };
 use p3_commit::{ExtensionMmcs, Mmcs, UnivariateStarkPcs};
 use p3_field::coset::TwoAdicMultiplicativeCoset;

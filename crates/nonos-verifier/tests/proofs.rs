@@ -34,7 +34,8 @@ fn small<K: Kind>(set: ParameterSet) -> Proven<K> {
 
 /// The verdict on bytes; a panic is a failure of the test.
 fn verdict<K: Kind>(proven: &Proven<K>, bytes: &[u8]) -> Result<(), String> {
-    let verify = || verify(&proven.config, &proven.run.airs, &proven.run.publics, bytes).map(drop).map_err(|e| e.to_string());
+    let verify =
+        || verify(&proven.config, &proven.run.airs, &proven.run.publics, bytes).map(drop).map_err(|e| e.to_string());
     catch_unwind(AssertUnwindSafe(verify)).unwrap_or_else(|_| panic!("the verifier panicked"))
 }
 

@@ -186,7 +186,8 @@ fn change(receipt: &mut Receipt, other: &Receipt, random: &mut StdRng) -> String
         11 => claim.cycles ^= 1 << random.random_range(0..20),
         12 => claim.status = Status::Halted { status: random.random() },
         13 => {
-            claim.status = Status::Trapped { trap: nonos_isa::Trap::ALL[random.random_range(0..nonos_isa::Trap::ALL.len())] };
+            claim.status =
+                Status::Trapped { trap: nonos_isa::Trap::ALL[random.random_range(0..nonos_isa::Trap::ALL.len())] };
         }
         14 => claim.hiding ^= true,
         15 => claim.image_id = other.claim.image_id,
@@ -226,4 +227,3 @@ fn change(receipt: &mut Receipt, other: &Receipt, random: &mut StdRng) -> String
     }
     "a field".to_owned()
 }
-

@@ -61,7 +61,12 @@ impl Scene {
             let mut last = 0;
             for row in 0..trace.values.len() / trace.width {
                 let report = check_rows(trace, &publics[table], [row], |builder| chip.eval(builder));
-                ensure!(report.failures.is_empty(), "{name}: {} fails in row {row}: {:?}", chip.name(), report.failures);
+                ensure!(
+                    report.failures.is_empty(),
+                    "{name}: {} fails in row {row}: {:?}",
+                    chip.name(),
+                    report.failures
+                );
                 for (message, count) in report.messages {
                     *sum.entry(message.clone()).or_default() += count;
                     if !message.0.starts_with("range") {
@@ -127,7 +132,11 @@ pub(super) fn all(seed: u64, random_programs: u64) -> Result<(Vec<Scene>, u64)> 
         add(&format!("random {seed}"), &random_program(seed, shape), job(&input)?, keep)?;
     }
     for chip in Chip::ALL.iter().filter(|chip| **chip != Chip::Mask) {
-        ensure!(scenes.iter().any(|scene: &Scene| scene.tables.iter().any(|(c, _)| c == chip)), "no scene has {}", chip.name());
+        ensure!(
+            scenes.iter().any(|scene: &Scene| scene.tables.iter().any(|(c, _)| c == chip)),
+            "no scene has {}",
+            chip.name()
+        );
     }
     Ok((scenes, honest))
 }

@@ -13,7 +13,9 @@ use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 /// Measure how fast the machine and the prover are here.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases")]
+#[command(
+    after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases"
+)]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
     command: BenchCommand,

@@ -139,7 +139,10 @@ pub(crate) fn prove(args: &ProveArgs, context: &Context) -> Result<ExitClass, Fa
         if hiding { "hiding" } else { "hiding nothing" },
     ));
     if input_salt != UNSALTED {
-        terminal.say(&format!("salt of the input commitment, for whom you show the input: {}", receipt::print_salt(input_salt)));
+        terminal.say(&format!(
+            "salt of the input commitment, for whom you show the input: {}",
+            receipt::print_salt(input_salt)
+        ));
     }
     Ok(ExitClass::Ok)
 }

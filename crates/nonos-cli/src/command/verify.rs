@@ -67,21 +67,22 @@ pub(crate) fn check(args: &VerifyArgs, context: &Context) -> Result<ExitClass, F
     if let Some(path) = &args.write_output {
         let output = receipt.output.as_ref().ok_or_else(|| {
             let message = format!("{}: the output does not travel with this receipt", args.receipt.display());
-            Failure::new(ExitClass::Usage, message, "ask whoever proved it for the output, and check it with --output FILE")
+            Failure::new(
+                ExitClass::Usage,
+                message,
+                "ask whoever proved it for the output, and check it with --output FILE",
+            )
         })?;
         file::write(path, output, context.terminal)?;
     }
 
-    let mut text = format!(
-        "proven ({} bits{})\n",
-        verified.bits_proven(),
-        if claim.hiding { ", hiding" } else { "" }
-    );
+    let mut text = format!("proven ({} bits{})\n", verified.bits_proven(), if claim.hiding { ", hiding" } else { "" });
     // Writing to a text does not fail.
     for (name, value) in receipt::rows_of_claim(claim) {
         let _ = writeln!(text, "  {name:15} {value}");
     }
-    let _ = writeln!(text, "{}", if compared.is_empty() { "compared with nothing else" } else { "compared, and the same" });
+    let _ =
+        writeln!(text, "{}", if compared.is_empty() { "compared with nothing else" } else { "compared, and the same" });
     for what in &compared {
         let _ = writeln!(text, "  {what}");
     }
@@ -90,12 +91,7 @@ pub(crate) fn check(args: &VerifyArgs, context: &Context) -> Result<ExitClass, F
     }
     let (hidden, shown) = secrecy(claim, receipt.output.is_some());
     let _ = writeln!(text, "hidden\n  {hidden}\nin clear\n  {shown}");
-    let _ = writeln!(
-        text,
-        "{}, verified in {:.0} ms",
-        number::bytes(receipt_bytes as u64),
-        wall.as_secs_f64() * 1e3
-    );
+    let _ = writeln!(text, "{}, verified in {:.0} ms", number::bytes(receipt_bytes as u64), wall.as_secs_f64() * 1e3);
     let mut value = receipt::json_of_claim(claim);
     let more = json!({
         "proven": true,
@@ -132,7 +128,12 @@ fn compare(args: &VerifyArgs, claim: &Claim) -> Result<Vec<&'static str>, Failur
         same("capsule", claim.capsule_id.to_string(), capsule.id().to_string(), help)?;
         // The capsule id is bound, but only the image says what ran.
         let image_id = capsule.image().id(UNSALTED);
-        same("image", claim.image_id.to_string(), image_id.to_string(), "the prover ran another program than the capsule's: do not pay for it")?;
+        same(
+            "image",
+            claim.image_id.to_string(),
+            image_id.to_string(),
+            "the prover ran another program than the capsule's: do not pay for it",
+        )?;
     }
     if let Some(path) = &args.input {
         let input = file::read(path, INPUT_BYTES_MAX, ExitClass::Input)?;

@@ -96,7 +96,6 @@ mod tests {
     #[test]
     fn rows_say_what_the_compressor_says() {
         let seed = 0x5eed_0003;
-        println!("seed {seed:#x}");
         let mut random = SmallRng::seed_from_u64(seed);
         let compressor = Compressor::new();
         for rows in [0, 1, 2, 3, 17, 40] {

@@ -200,8 +200,8 @@ fn row_of(op: &ContentOp, counts: &mut Counts) -> ContentCols<F> {
         row.rest = [n(rest & 1), n(rest >> 1)];
         let most_limbs = [(most & 0xffff) + 1, most >> 16, 0];
         let (mut slack_in, mut behind_in) = (0, 0);
-        for i in 0..3 {
-            slack_in = (limb(slack, i) + most_limbs[i] + slack_in - limb(left, i)) >> 16;
+        for (i, most) in most_limbs.into_iter().enumerate() {
+            slack_in = (limb(slack, i) + most + slack_in - limb(left, i)) >> 16;
             behind_in = (limb(slack, i) + behind_in + if i == 0 { 1 + rest } else { 0 } - limb(behind, i)) >> 16;
             row.slack_carry[i] = n(slack_in);
             row.behind_carry[i] = n(behind_in);
@@ -398,8 +398,8 @@ mod tests {
         let tables = segment(&[(0, 8, 1000), (8, 8, 1000)]);
         let mut evil = tables;
         let calls = [F::ONE, F::ZERO];
-        for row in 0..2 {
-            edit(&mut evil, row, |cols| cols.calls[0] = calls[row]);
+        for (row, calls) in calls.into_iter().enumerate() {
+            edit(&mut evil, row, |cols| cols.calls[0] = calls);
         }
         let verdict = evil.judge();
         assert!(verdict.failures.is_empty());

@@ -70,8 +70,8 @@ fn row_of(op: &CpuOp, clk: u32, last: bool) -> CpuCols<F> {
         Class::Sub => (op.d, op.b),
         _ => (0, 0),
     };
-    let k_lo = low(x) + low(y) >> 16;
-    let k_hi = (x >> 16) + (y >> 16) + k_lo >> 16;
+    let k_lo = (low(x) + low(y)) >> 16;
+    let k_hi = ((x >> 16) + (y >> 16) + k_lo) >> 16;
     CpuCols {
         class,
         first: [F::from_bool(clk == 1)],

@@ -976,7 +976,7 @@ mod tests {
                 cols.quarter[0] = cols.a0[0] * F::from_u32(4).inverse();
                 cols.output_after[0] = cols.output[0] + cols.bytes[0];
                 let stream = output / 4;
-                cols.stream = if output % 4 == 0 {
+                cols.stream = if output.is_multiple_of(4) {
                     [F::from_u32(stream & 0xffff), F::from_u32(stream >> 16)]
                 } else {
                     [F::from_u32(output) * F::from_u32(4).inverse(), F::ZERO]

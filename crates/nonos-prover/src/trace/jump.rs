@@ -31,8 +31,8 @@ pub fn fill(ops: &[JumpOp], text_word: u32, counts: &mut Counts) -> RowMajorMatr
     let f = F::from_u32;
     for (row, op) in matrix.rows_mut().zip(ops) {
         let sum = op.a.wrapping_add(op.c);
-        let k_lo = (op.a & 0xffff) + (op.c & 0xffff) >> 16;
-        let k_hi = (op.a >> 16) + (op.c >> 16) + k_lo >> 16;
+        let k_lo = ((op.a & 0xffff) + (op.c & 0xffff)) >> 16;
+        let k_hi = ((op.a >> 16) + (op.c >> 16) + k_lo) >> 16;
         let (sum_word, sum_hi) = ((sum & 0xffff) >> 2, sum >> 16);
         let (next_lo, next_hi) = (op.next_pi & 0xffff, op.next_pi >> 16);
         let link_word = (op.d & 0xffff) >> 2;

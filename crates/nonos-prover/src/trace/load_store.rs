@@ -80,8 +80,8 @@ fn cols(op: &LoadStoreOp, counts: &mut Counts) -> LoadStoreCols<F> {
     if stored_byte {
         counts.range8(value_high);
     }
-    let carry_low = (a & 0xffff) + (c & 0xffff) >> 16;
-    let carry_high = (a >> 16) + (c >> 16) + carry_low >> 16;
+    let carry_low = ((a & 0xffff) + (c & 0xffff)) >> 16;
+    let carry_high = ((a >> 16) + (c >> 16) + carry_low) >> 16;
     let one = |n: u32| [F::from_u32(n)];
     let flag = |set: bool| [F::from_bool(set)];
     let mut flags = [F::ZERO; 8];
@@ -254,7 +254,6 @@ mod tests {
     #[test]
     fn random_programs_hold() {
         let seed = 0x5eed_0001;
-        println!("seed {seed:#x}");
         let mut random = SmallRng::seed_from_u64(seed);
         let mut run = Run::new();
         for _ in 0..3000 {

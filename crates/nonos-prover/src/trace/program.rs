@@ -112,8 +112,8 @@ fn row_of(
         _ => 0,
     };
     if addend != 0 {
-        let k_lo = (pc & 0xffff) + (addend & 0xffff) >> 16;
-        let k_hi = (pc >> 16) + (addend >> 16) + k_lo >> 16;
+        let k_lo = ((pc & 0xffff) + (addend & 0xffff)) >> 16;
+        let k_hi = ((pc >> 16) + (addend >> 16) + k_lo) >> 16;
         cols.carry = [f(k_lo), f(k_hi)];
     }
     let branch = instruction.opcode.row().format == Format::B;

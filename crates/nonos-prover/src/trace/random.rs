@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn positions_across_every_carry_are_proven() {
         for position in
-            [0, 4, 8, 12, 16, 0xfffc, 0xf_fff8, 0xffff_fffc, 0xf_ffff_fff4, 0xf_ffff_ffff_fffc, u64::MAX / 8 & !3]
+            [0, 4, 8, 12, 16, 0xfffc, 0xf_fff8, 0xffff_fffc, 0xf_ffff_fff4, 0xf_ffff_ffff_fffc, (u64::MAX / 8) & !3]
         {
             assert!(segment(position, &[1, 40, 0, 3, 65]).ranges_balance(), "{position:#x}");
         }

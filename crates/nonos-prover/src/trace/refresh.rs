@@ -59,7 +59,6 @@ mod tests {
     #[test]
     fn cells_move_on_and_change_nothing_else() {
         let seed = 0x5eed_0002;
-        println!("seed {seed:#x}");
         let mut random = SmallRng::seed_from_u64(seed);
         let mut ops = vec![OP];
         for (ts0, ts1) in [(0, 1), (0, 0xff_ffff), (0xff_fffe, 0xff_ffff), (65_535, 65_536), (1, 65_537), (5, 65_542)] {

@@ -74,7 +74,7 @@ impl<R: Fn(u32) -> Page> TreeSource for PagedTree<'_, R> {
 /// The nodes below a page, lowest level first.
 fn below(compressor: &Compressor, page: &Page) -> Vec<Elements> {
     const _: () = assert!(PAGE_WORDS == BLOCK_WORDS << PAGE_LEVEL);
-    let blocks: Vec<[u32; 16]> = page.chunks_exact(BLOCK_WORDS).map(|words| block_limbs(words)).collect();
+    let blocks: Vec<[u32; 16]> = page.chunks_exact(BLOCK_WORDS).map(block_limbs).collect();
     let mut level = compressor.elements_many(&blocks);
     let mut nodes = level.clone();
     for _ in 1..PAGE_LEVEL {
@@ -97,7 +97,7 @@ impl RegisterTree {
     #[must_use]
     pub fn new(registers: &[u32; 32]) -> Self {
         let compressor = Compressor::new();
-        let blocks: Vec<[u32; 16]> = registers.chunks_exact(BLOCK_WORDS).map(|words| block_limbs(words)).collect();
+        let blocks: Vec<[u32; 16]> = registers.chunks_exact(BLOCK_WORDS).map(block_limbs).collect();
         let leaves = compressor.elements_many(&blocks);
         let middle = compressor.elements_many(&[pair(&leaves[0], &leaves[1]), pair(&leaves[2], &leaves[3])]);
         let root = compressor.elements_many(&[pair(&middle[0], &middle[1])]);

@@ -69,7 +69,9 @@ impl Case {
 /// Each case is proven in a process of its own, hiding and not hiding, and its receipt is verified. The program is the
 /// capsule bench-hash, SHA-256 and BLAKE3 in software, until the fuel is used up; `empty` only halts.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n    nonos bench prove\n    nonos bench prove --case 1m --json\n    nonos bench prove my-capsule.mod")]
+#[command(
+    after_help = "Examples:\n    nonos bench prove\n    nonos bench prove --case 1m --json\n    nonos bench prove my-capsule.mod"
+)]
 pub(super) struct BenchProveArgs {
     /// Capsules that need no input, instead of the cases.
     #[arg(value_name = "FILE.mod", conflicts_with = "case")]
