@@ -59,6 +59,10 @@ pub(crate) struct Forge {
 const LIMIT: usize = 40;
 const FUEL: usize = 41;
 
+/// Chips for the positive control, and tries for each.
+const CONTROLS: [Chip; 6] = [Chip::Logic, Chip::Shift, Chip::Compare, Chip::Mul, Chip::Div, Chip::LoadStore];
+const CONTROL_TRIES: u64 = 3_000;
+
 /// How a forgery changes tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -88,6 +92,8 @@ const KINDS: [Kind; 8] =
 enum Verdict {
     /// Nothing was changed: not a forgery.
     Unchanged,
+    /// Cells changed, but no table says anything else than before: another witness of the same statement.
+    Same,
     /// A constraint of this chip.
     Constraint,
     /// A bus.
@@ -117,9 +123,10 @@ impl Forge {
         let proofs = self.receipts.unwrap_or(if self.long { LONG_PROOFS } else { 1_000 });
         let mut random = StdRng::seed_from_u64(self.seed);
         let (mut scenes, honest) = scenes::all(self.seed, if self.long { 1_000 } else { 12 })?;
+        let controls = controls(&mut scenes, &mut random)?;
         let mut tallies: BTreeMap<(&str, Kind), Tally> = BTreeMap::new();
         let mut accepted = Vec::new();
-        let mut free = 0u64;
+        let mut same = 0u64;
 
         // Every column of every table once, then at random.
         let mut columns: Vec<(usize, usize, usize)> = Vec::new();
@@ -141,19 +148,18 @@ impl Forge {
             let kind = KINDS[random.random_range(0..KINDS.len())];
             let scene = &mut scenes[s];
             let chip = scene.tables[t].0;
-            let mut forger = Forger { scene, changed: Vec::new(), public: None };
+            let mut forger = Forger::new(scene, None);
             forger.forge(kind, t, column, &mut random);
             let (verdict, touched) = forger.judge();
-            let is_free = verdict == Verdict::Accepted && touched.iter().all(|(chip, column)| is_free(*chip, *column));
             let what = format!("{}: {kind:?} {touched:?} {:?}", forger.scene.name, forger.changed);
             forger.undo();
-            if verdict == Verdict::Unchanged {
-                continue;
-            }
-            if is_free {
-                // Another witness of the same statement: see `is_free`.
-                free += 1;
-                continue;
+            match verdict {
+                Verdict::Unchanged => continue,
+                Verdict::Same => {
+                    same += 1;
+                    continue;
+                }
+                _ => {}
             }
             tried += 1;
             let tally = tallies.entry((chip.name(), kind)).or_default();
@@ -193,7 +199,8 @@ impl Forge {
                 "honest_tried": honest_tried,
                 "honest_rejected": honest_rejected,
                 "tables_tried": tried,
-                "other_witnesses": free,
+                "other_witnesses": same,
+                "accepted_without_constraints_of": controls,
                 "receipts_tried": receipts.tried,
                 "receipts_proven": receipts.proven,
                 "receipts_by_step": receipts.by_step,
@@ -220,10 +227,30 @@ impl Forge {
     }
 }
 
-/// Columns in which a row may hold what it likes without stating anything else: a second witness of the same statement.
-/// Each has its reason.
-fn is_free(_chip: Chip, _column: usize) -> bool {
-    false
+/// The positive control: without the constraints of one chip the forger must succeed, else it would notice no missing
+/// constraint. How often it did, by chip.
+fn controls(scenes: &mut [Scene], random: &mut StdRng) -> Result<BTreeMap<&'static str, u64>> {
+    let mut found = BTreeMap::new();
+    for chip in CONTROLS {
+        let mut accepted = 0u64;
+        for _ in 0..CONTROL_TRIES {
+            let scene = random.random_range(0..scenes.len());
+            let scene = &mut scenes[scene];
+            let Some(table) = scene.tables.iter().position(|(of, _)| *of == chip) else { continue };
+            let column = random.random_range(0..scene.tables[table].1.width);
+            let mut forger = Forger::new(scene, Some(chip));
+            forger.forge(Kind::Follow, table, column, random);
+            accepted += u64::from(forger.judge().0 == Verdict::Accepted);
+            forger.undo();
+        }
+        ensure!(
+            accepted > 0,
+            "without the constraints of {} the forger finds nothing: it looks at nothing",
+            chip.name()
+        );
+        found.insert(chip.name(), accepted);
+    }
+    Ok(found)
 }
 
 /// One changed cell: table, row, column, and what stood there.
@@ -234,12 +261,18 @@ struct Forger<'a> {
     changed: Vec<Change>,
     /// A public value of the state chip, by its number, and what it was.
     public: Option<(usize, F)>,
+    /// A chip whose constraints do not count: to see that the forger succeeds without them.
+    without: Option<Chip>,
 }
 
 /// What tables say less than before, or more.
 type Delta = BTreeMap<Message, F>;
 
-impl Forger<'_> {
+impl<'a> Forger<'a> {
+    const fn new(scene: &'a mut Scene, without: Option<Chip>) -> Self {
+        Self { scene, changed: Vec::new(), public: None, without }
+    }
+
     fn cell(&self, table: usize, row: usize, column: usize) -> F {
         let trace = &self.scene.tables[table].1;
         trace.values[row * trace.width + column]
@@ -358,25 +391,23 @@ impl Forger<'_> {
         rows
     }
 
-    fn evaluate(&self, rows: &BTreeMap<usize, Vec<usize>>) -> (bool, Delta) {
-        let (mut fails, mut said) = (false, Delta::new());
+    /// Whether constraints fail in these rows, and what each table says there.
+    fn evaluate(&self, rows: &BTreeMap<usize, Vec<usize>>) -> (bool, BTreeMap<usize, Delta>) {
+        let (mut fails, mut said) = (false, BTreeMap::new());
         for (&table, rows) in rows {
             let (chip, trace) = &self.scene.tables[table];
             let publics = &self.scene.publics[table];
             let report = check_rows(trace, publics, rows.iter().copied(), |builder| chip.eval(builder));
-            fails |= !report.failures.is_empty();
-            for (message, count) in report.messages {
-                *said.entry(message).or_default() += count;
-            }
+            fails |= !report.failures.is_empty() && self.without != Some(*chip);
+            said.insert(table, report.messages);
         }
         (fails, said)
     }
 
-    /// Whether constraints fail, and what does not balance any more.
-    fn effect(&mut self) -> (bool, Delta) {
+    /// Whether constraints fail, and what each table says more than before.
+    fn effect(&mut self) -> (bool, BTreeMap<usize, Delta>) {
         let rows = self.touched_rows();
         let (fails, mut delta) = self.evaluate(&rows);
-        // What the same rows said before.
         let forged: Vec<F> = self.changed.iter().map(|&(t, r, c, _)| self.cell(t, r, c)).collect();
         let changes = self.changed.clone();
         for &(table, row, column, old) in changes.iter().rev() {
@@ -389,17 +420,21 @@ impl Forger<'_> {
             let trace = &mut self.scene.tables[table].1;
             trace.values[row * trace.width + column] = value;
         }
-        for (message, count) in before {
-            *delta.entry(message).or_default() -= count;
+        for (table, said) in before {
+            let of_table = delta.entry(table).or_default();
+            for (message, count) in said {
+                *of_table.entry(message).or_default() -= count;
+            }
+            of_table.retain(|(bus, fields), count| *count != F::ZERO && !is_provided(bus, fields));
         }
-        delta.retain(|(bus, fields), count| *count != F::ZERO && !is_provided(bus, fields));
         (fails, delta)
     }
 
     /// Changes other tables so that they say what the changed ones say.
     fn follow(&mut self) {
         for _ in 0..FOLLOW_MAX {
-            let (_, delta) = self.effect();
+            let (_, by_table) = self.effect();
+            let delta = net(&by_table);
             // A message that is missing now, and one on the same bus that is new.
             let mut found = None;
             'all: for (old, count) in &delta {
@@ -438,7 +473,7 @@ impl Forger<'_> {
             let (_, height) = self.scene.size(table);
             let rows = BTreeMap::from([(table, (0..height).collect())]);
             let (fails, said) = self.evaluate(&rows);
-            let silent = said == self.scene.state_said;
+            let silent = said.get(&table) == Some(&self.scene.state_said);
             return (
                 if fails {
                     Verdict::Constraint
@@ -462,10 +497,12 @@ impl Forger<'_> {
         if touched.is_empty() {
             return (Verdict::Unchanged, touched);
         }
-        let (fails, delta) = self.effect();
+        let (fails, by_table) = self.effect();
         let verdict = if fails {
             Verdict::Constraint
-        } else if !delta.is_empty() {
+        } else if by_table.values().all(Delta::is_empty) {
+            Verdict::Same
+        } else if !net(&by_table).is_empty() {
             Verdict::Bus
         } else {
             Verdict::Accepted
@@ -478,6 +515,16 @@ impl Forger<'_> {
 fn amount(random: &mut StdRng) -> F {
     let bits = random.random_range(1..17);
     F::from_u32(random.random_range(1..1 << bits))
+}
+
+/// What all tables together say more than before.
+fn net(by_table: &BTreeMap<usize, Delta>) -> Delta {
+    let mut sum = Delta::new();
+    for (message, count) in by_table.values().flatten() {
+        *sum.entry(message.clone()).or_default() += *count;
+    }
+    sum.retain(|_, count| *count != F::ZERO);
+    sum
 }
 
 /// What a range table provides to anyone: it counts as balanced, since a forger would change the count there.
