@@ -9,6 +9,8 @@
 mod receipts;
 mod scenes;
 
+pub(crate) use receipts::honest_receipts;
+
 use crate::print_json;
 use anyhow::{Result, ensure};
 use clap::Args;

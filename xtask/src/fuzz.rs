@@ -1,14 +1,35 @@
 //! `cargo xtask fuzz`: hostile inputs for everything that reads bytes, on stable Rust, from a seed.
 
-use crate::{cargo, print_json, root};
+use crate::{cargo, forge, print_json, root};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use nonos_testkit::fuzz::{Report, TARGETS, Target, fuzz};
+use nonos_verifier::{Receipt, verify};
 use serde_json::{Value, json};
-use std::{fs, time::Instant};
+use std::{fs, sync::OnceLock, time::Instant};
 
 /// Where inputs that cause a panic are kept, from the workspace's root.
 const ARTIFACTS: &str = "fuzz/artifacts";
+
+/// Receipts: bent ones are decoded and verified. It stands here because its valid inputs have to be proven.
+const RECEIPT: Target =
+    Target { name: "receipt", corpus: || honest().clone(), accepts: receipt, dictionary: &[], mend: None };
+
+/// Receipts that verify, one of each mode.
+fn honest() -> &'static Vec<Vec<u8>> {
+    static HONEST: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    HONEST.get_or_init(|| forge::honest_receipts().expect("an honest run is proven"))
+}
+
+fn receipt(bytes: &[u8]) -> bool {
+    let Ok(receipt) = Receipt::from_bytes(bytes) else { return false };
+    assert!(receipt.to_bytes() == bytes, "a receipt has one encoding");
+    if verify(&receipt).is_err() {
+        return false;
+    }
+    assert!(honest().iter().any(|honest| honest == bytes), "a bent receipt verifies");
+    true
+}
 
 /// See [`crate::Command::Fuzz`].
 #[derive(Debug, Args)]
@@ -43,10 +64,10 @@ impl Fuzz {
     }
 
     fn run_here(&self) -> Result<()> {
-        let targets: Vec<&Target> =
-            TARGETS.iter().filter(|target| self.target == "all" || self.target == target.name).collect();
+        let all = || TARGETS.iter().chain([&RECEIPT]);
+        let targets: Vec<&Target> = all().filter(|target| self.target == "all" || self.target == target.name).collect();
         if targets.is_empty() {
-            let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            let names: Vec<&str> = all().map(|target| target.name).collect();
             bail!("no target `{}`: there are {}", self.target, names.join(", "));
         }
         let mut values = Vec::new();

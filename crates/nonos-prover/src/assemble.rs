@@ -30,7 +30,7 @@ use nonos_types::{Digest, Hash32};
 use nonos_vm::{Exit, Machine, SEGMENT_CYCLES, alu};
 use p3_field::PrimeCharacteristicRing;
 use p3_matrix::dense::RowMajorMatrix;
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// The tables of a segment, and its public values as far as they depend on the run.
 #[derive(Debug, Clone)]
@@ -78,7 +78,8 @@ struct Start<'a, 'm> {
     machine: &'a Machine<'m>,
     input: &'a [u8],
     output: &'a [u8],
-    parts: Vec<Part<'m>>,
+    /// Of the content calls so far; each is added before its words are accessed.
+    parts: RefCell<Vec<Part<'m>>>,
     text: core::ops::Range<u32>,
 }
 
@@ -92,7 +93,7 @@ impl Backing for Start<'_, '_> {
             }),
             space::INPUT => word_of(self.input, addr),
             space::OUTPUT => word_of(self.output, addr),
-            _ => word_of(&self.parts[(space - space::CONTENT) as usize].words, addr),
+            _ => word_of(&self.parts.borrow()[(space - space::CONTENT) as usize].words, addr),
         }
     }
 
@@ -151,7 +152,7 @@ pub fn assemble(
         machine,
         input: job.input(),
         output: start_output,
-        parts: content_parts(segment, machine),
+        parts: RefCell::default(),
         text: text_word..layout.text_end / 4,
     };
     let mut timeline = Timeline::new(backing);
@@ -169,7 +170,10 @@ pub fn assemble(
     let mut times = vec![0u32; ((layout.text_end - layout.text_start) / 4) as usize];
     let compressor = Compressor::new();
 
+    let mut accesses_from = 0;
     for (number, step) in (1u32..).zip(&segment.steps) {
+        let accesses = &segment.accesses[accesses_from..step.accesses_end as usize];
+        accesses_from = step.accesses_end as usize;
         let (ts, pi) = (4 * number, pi_of(step.pc));
         times[pi as usize] += 1;
         let tuple = Tuple::of(step.instruction, pi, text_word).expect("what always traps does not run");
@@ -189,7 +193,7 @@ pub fn assemble(
             ended: 0,
         };
         match tuple.class {
-            Class::Ecall => call(&mut op, ts, &mut timeline, &mut calls, &mut ops, &compressor),
+            Class::Ecall => call(&mut op, ts, accesses, &mut timeline, &mut calls, &mut ops, &compressor),
             Class::Load | Class::Store => memory(&mut op, ts, step, segment, number, &mut timeline, &mut ops),
             _ => compute(&mut op, step, &mut ops),
         }
@@ -310,7 +314,7 @@ fn finish(
         }
     };
     let part_trees: Vec<Tree> =
-        backing.parts.iter().map(|part| RunFacts::new(&part.words, [0; 8]).input_tree).collect();
+        backing.parts.borrow().iter().map(|part| RunFacts::new(&part.words, [0; 8]).input_tree).collect();
     let mut sources = Sources::default();
     sources.0.insert(space::REGISTERS, Box::new(RegisterTree::new(&segment.start.registers)));
     sources.0.insert(space::MEMORY, Box::new(PagedTree::new(&segment.memory_tree, page_at(space::MEMORY))));
@@ -480,6 +484,7 @@ fn memory<B: Backing>(
 fn call(
     op: &mut CpuOp,
     ts: u32,
+    accesses: &[nonos_vm::Access],
     timeline: &mut Timeline<Start<'_, '_>>,
     calls: &mut Calls,
     ops: &mut Ops,
@@ -503,44 +508,27 @@ fn call(
         }
         _ => 0,
     };
-    let full: Option<&[u8]> =
-        (syscall == Syscall::Content).then(|| timeline.backing().parts[calls.counters.contents as usize].full);
-    let content = full.map(|bytes| ContentAtHand { bytes });
+    let content = (syscall == Syscall::Content).then(|| {
+        let start = timeline.backing();
+        let part = content_part(start.machine, accesses);
+        let full = part.full;
+        start.parts.borrow_mut().push(part);
+        ContentAtHand { bytes: full }
+    });
     let row = calls.record(timeline, &Call { syscall, ts, cyc: op.cyc, registers: &registers, content, touches });
     op.e = row.cost();
     op.ended = row.ended();
     op.d = op.ended;
 }
 
-/// The bytes that each content call of the segment copied.
-fn content_parts<'m>(segment: &Segment, machine: &Machine<'m>) -> Vec<Part<'m>> {
-    let mut parts = Vec::new();
-    let mut registers = segment.start.registers;
-    let mut from = 0;
-    let content = machine.content();
-    for step in &segment.steps {
-        let accesses = &segment.accesses[from..step.accesses_end as usize];
-        from = step.accesses_end as usize;
-        if step.instruction.opcode == Opcode::Ecall {
-            let syscall = Syscall::from_number(registers[17]);
-            if syscall == Some(Syscall::Content) {
-                let mut hash = [0; 32];
-                for (bytes, access) in hash.chunks_exact_mut(4).zip(accesses) {
-                    bytes.copy_from_slice(&access.before.to_le_bytes());
-                }
-                let full = content.get(&Hash32::from_bytes(hash)).expect("the run read it");
-                let copied: Vec<u8> = accesses[8..].iter().flat_map(|access| access.after.to_le_bytes()).collect();
-                parts.push(Part { full, words: copied });
-            }
-            // What a call leaves in a0 and a1 is not in the step; programs load them anew before they are used as a7.
-            continue;
-        }
-        let rd = usize::from(step.instruction.rd);
-        if rd != 0 {
-            registers[rd] = step.rd_after;
-        }
+/// The bytes that a content call copied, from its accesses: eight words of hash, then what was written.
+fn content_part<'m>(machine: &Machine<'m>, accesses: &[nonos_vm::Access]) -> Part<'m> {
+    let mut hash = [0; 32];
+    for (bytes, access) in hash.chunks_exact_mut(4).zip(accesses) {
+        bytes.copy_from_slice(&access.before.to_le_bytes());
     }
-    parts
+    let full = machine.content().get(&Hash32::from_bytes(hash)).expect("the run read it");
+    Part { full, words: accesses[8..].iter().flat_map(|access| access.after.to_le_bytes()).collect() }
 }
 
 /// Bytes of the content that a `content` call would read, from its offset on; 0 where it is none or not at hand.

@@ -491,3 +491,31 @@ fn m1_changed_structure_is_refused_without_a_panic() {
     changed_structure_is_refused::<PublicConfig>(ParameterSet::PublicFast);
     changed_structure_is_refused::<HidingConfig>(ParameterSet::HidingSmall);
 }
+
+/// The rows that two queries open, swapped: each stands under the same root, at the other's place.
+#[test]
+fn c7_openings_of_two_queries_swapped_are_refused() {
+    fn check<K: Kind>(set: ParameterSet) {
+        let proven = small::<K>(set);
+        let honest = || -> BatchProof<K> { decode(&proven.bytes, &proven.shape).expect("decodes") };
+        let refused = |what: &str, proof: &BatchProof<K>| {
+            let bytes = encode(proof, &proven.shape).expect("the shape is the same");
+            assert!(bytes != proven.bytes && verdict(&proven, &bytes).is_err(), "{set:?}: {what}");
+        };
+        assert!(verdict(&proven, &encode(&honest(), &proven.shape).expect("honest")).is_ok());
+        for round in 0..3 {
+            let mut proof = honest();
+            let opening = &mut K::fri(&mut proof.opening_proof).input_openings[round];
+            opening.opened_values.swap(0, 1);
+            if let Some(salts) = K::salts(&mut opening.opening_proof) {
+                salts.swap(0, 1);
+            }
+            refused("opened rows", &proof);
+        }
+        let mut proof = honest();
+        K::fri(&mut proof.opening_proof).commit_phase_openings[0].sibling_values.swap(0, 1);
+        refused("siblings", &proof);
+    }
+    check::<PublicConfig>(ParameterSet::PublicSmall);
+    check::<HidingConfig>(ParameterSet::HidingSmall);
+}

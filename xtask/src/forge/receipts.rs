@@ -81,6 +81,17 @@ fn request(image: &Image, hiding: bool) -> Result<Request<'_>> {
     })
 }
 
+/// The bytes of a receipt in each mode.
+pub(crate) fn honest_receipts() -> Result<Vec<Vec<u8>>> {
+    let image = program(20);
+    let mut receipts = Vec::new();
+    for hiding in [false, true] {
+        let mut rng = StdRng::seed_from_u64(1);
+        receipts.push(prove(&request(&image, hiding)?, &mut rng, &mut |_| {})?.to_bytes());
+    }
+    Ok(receipts)
+}
+
 pub(super) fn forge(tries: u64, random: &mut StdRng, late: &dyn Fn() -> bool) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     // Two runs of the same program text but for a number, in both modes, to swap parts between.

@@ -358,3 +358,65 @@ fn the_doctor_says_what_it_looked_at() {
     assert_eq!(ran.code, if value["ready"].as_bool().unwrap() { 0 } else { 15 });
     assert!(value["checks"].as_array().unwrap().iter().any(|check| check["name"] == "lld"));
 }
+
+#[test]
+fn a_run_is_proven_and_anyone_verifies_what_is_stated() {
+    let place = Place::new();
+    place.write("x.mod", good().encode()).write("in", "abcd");
+    for (mode, hiding) in [("", true), (" --public", false)] {
+        let proven = place.json(&format!("prove x.mod --input in -o run.receipt{mode}"));
+        let salt = proven["input_salt"].as_str().unwrap().to_owned();
+        assert_eq!(salt.bytes().all(|b| b == b'0'), !hiding);
+        let compare = format!("--capsule x.mod --input in --input-salt {salt} --output in --write-output out");
+        let verified = place.json(&format!("verify run.receipt {compare}"));
+        assert_eq!(verified["compared"], serde_json::json!(["capsule", "image", "input", "output"]));
+        assert_eq!(place.read("out"), b"abcd");
+        for key in ["capsule_id", "image_id", "cycles", "segments", "halted_status", "claim_digest", "hiding"] {
+            assert_eq!(proven[key], verified[key], "{key}");
+        }
+        assert_eq!((verified["proven"].clone(), verified["hiding"].clone()), (true.into(), hiding.into()));
+        assert!(verified["bits_proven"].as_u64().unwrap() >= 100);
+        let text = place.ok("verify run.receipt");
+        assert!(text.starts_with("proven (") && text.contains("halted with status 0"), "{text}");
+        assert_eq!(text.contains("nothing: proven with --public"), !hiding);
+        // Two proofs of one run are two files when they hide.
+        let first = place.read("run.receipt");
+        place.ok(&format!("prove -q x.mod --input in -o again.receipt{mode}"));
+        assert!(!hiding || first != place.read("again.receipt"));
+    }
+}
+
+#[test]
+fn a_trap_and_the_end_of_the_fuel_are_proven_like_any_end() {
+    let place = Place::new();
+    place.write("bad.mod", Making::new(vec![0]).signed().encode());
+    place.ok("prove -q bad.mod --public -o bad.receipt");
+    let verified = place.json("verify bad.receipt");
+    assert!(verified["trap"].is_string() && verified["halted_status"].is_null(), "{verified}");
+    place.write("x.mod", good().encode());
+    place.ok("prove -q x.mod --public --fuel 3 -o fuel.receipt");
+    assert!(place.ok("verify fuel.receipt").contains("trapped (out-of-fuel"));
+}
+
+#[test]
+fn proving_is_measured_in_a_process_of_its_own() {
+    let measured = Place::new().json("bench prove --case empty");
+    let cases = measured["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 2);
+    for (case, hiding) in cases.iter().zip([false, true]) {
+        assert_eq!((case["case"].clone(), case["hiding"].clone()), ("empty".into(), hiding.into()));
+        for key in [
+            "cycles",
+            "wall_s",
+            "cpu_s",
+            "peak_rss_bytes",
+            "proof_bytes",
+            "verify_ms",
+            "khz",
+            "bits_proven",
+            "bits_conjectured",
+        ] {
+            assert!(case[key].is_number(), "{key}");
+        }
+    }
+}
