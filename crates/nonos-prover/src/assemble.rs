@@ -7,7 +7,7 @@ use crate::{
     record::{Ending, Segment, Step},
     timeline::{Backing, Timeline},
     trace::{
-        block, compare, compress, content, cpu,
+        Heights, block, compare, compress, content, cpu,
         cpu::CpuOp,
         div,
         ecall::{self, Call, Calls, ContentAtHand, Counters},
@@ -129,8 +129,7 @@ struct Ops {
     permute: Vec<permute::PermuteOp>,
 }
 
-/// Fills the tables of a segment. `machine` is at its end; `salts` hide the boundaries at its start and its end; no table
-/// has fewer than `height_min` rows.
+/// Fills the tables of a segment. `machine` is at its end; `salts` hide the boundaries at its start and its end.
 ///
 /// # Panics
 /// When the recorded segment is not what the tables say: a bug of ours, which no proof would survive.
@@ -140,7 +139,7 @@ pub fn assemble(
     machine: &Machine<'_>,
     run: &RunFacts,
     salts: [[u32; 8]; 2],
-    height_min: usize,
+    heights: Heights,
 ) -> Tables {
     let layout = machine.layout();
     let job = machine.job();
@@ -225,7 +224,7 @@ pub fn assemble(
         }
         _ => Vec::new(),
     };
-    finish(segment, machine, run, salts, height_min, Recorded { timeline, calls, ops, times, traps })
+    finish(segment, machine, run, salts, heights, Recorded { timeline, calls, ops, times, traps })
 }
 
 struct Recorded<B> {
@@ -243,10 +242,11 @@ fn finish(
     machine: &Machine<'_>,
     run: &RunFacts,
     salts: [[u32; 8]; 2],
-    height_min: usize,
+    heights: Heights,
     recorded: Recorded<Start<'_, '_>>,
 ) -> Tables {
     let Recorded { mut timeline, calls, mut ops, times, traps } = recorded;
+    let height_min = heights.min;
     let layout = machine.layout();
     let job = machine.job();
     let text_word = layout.text_start / 4;
@@ -399,8 +399,14 @@ fn finish(
     let state = op.public();
     tables.push((Chip::State, pad(state::fill(&op, &mut counts), height_min)));
     let filler = compress::fill(&crate::timeline::Counts::default(), &BTreeMap::new());
-    tables.push((Chip::Compress, pad_with(compress::fill(&counts, &permuted), height_min, &filler.values)));
-    let ranges = range::fill(&counts, height_min);
+    let compress_min = if heights.blind {
+        let lookups: u32 = counts.compress.values().chain(permuted.values()).sum();
+        height_min.max((lookups as usize).next_power_of_two())
+    } else {
+        height_min
+    };
+    tables.push((Chip::Compress, pad_with(compress::fill(&counts, &permuted), compress_min, &filler.values)));
+    let ranges = range::fill(&counts, heights);
     for (chip, table) in [(Chip::Range16, ranges.range16), (Chip::Split, ranges.split), (Chip::Range8, ranges.range8)] {
         tables.extend(table.map(|table| (chip, table)));
     }

@@ -3,7 +3,7 @@
 use crate::{
     assemble::{RunFacts, Tables, assemble},
     record::{Segment, record},
-    trace::mask,
+    trace::{Heights, mask},
 };
 use core::ops::ControlFlow;
 use nonos_air::{
@@ -172,8 +172,8 @@ pub fn prove_altered(
         let end = c.pair(segment.end.digest(&c), digest(next_salt));
         let spent = (segment.end.cycles - segment.start.cycles) as u32;
         let set = set_for(&segment, request.hiding);
-        let height_min = 1 << set.parameters().min_log_height;
-        let mut tables = assemble(&segment, &machine, &facts, [salt, next_salt], height_min);
+        let heights = Heights { min: 1 << set.parameters().min_log_height, blind: request.hiding };
+        let mut tables = assemble(&segment, &machine, &facts, [salt, next_salt], heights);
         drop(segment);
         alter(number, &mut tables);
         let proof = prove_segment(&receipt, number, (at, end), (cycles, spent), set, tables, rng)?;

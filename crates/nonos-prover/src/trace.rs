@@ -30,6 +30,16 @@ use nonos_air::F;
 use p3_field::PrimeCharacteristicRing;
 use p3_matrix::dense::RowMajorMatrix;
 
+/// What the heights of tables may follow from, besides their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heights {
+    /// The fewest rows of a table.
+    pub min: usize,
+    /// Whether no height may follow from a value: tables that hold each value looked up once are then as high as if all
+    /// were different. For proofs that hide.
+    pub blind: bool,
+}
+
 /// Both limbs of a word, low first.
 pub fn limbs(word: u32) -> [F; 2] {
     [F::from_u32(word & 0xffff), F::from_u32(word >> 16)]

@@ -11,6 +11,7 @@ use nonos_isa::Opcode;
 use nonos_prover::{
     assemble::{RunFacts, Tables, assemble},
     record::{Ending, record},
+    trace::Heights,
 };
 use nonos_testkit::{
     Asm, CAN_GO_WRONG, Shape,
@@ -26,7 +27,7 @@ fn run(name: &str, image: &Image, job: Job<'_>, segments_max: usize) -> (Ending,
     for number in 1..=segments_max {
         let segment = record(&mut machine).expect("content is at hand");
         let salts = [[number as u32; 8], [number as u32 + 1; 8]];
-        let tables = assemble(&segment, &machine, &facts, salts, 1);
+        let tables = assemble(&segment, &machine, &facts, salts, Heights { min: 1, blind: number % 2 == 0 });
         let report = checked(&tables, &public(&tables, &machine));
         assert!(
             report.1.is_empty(),

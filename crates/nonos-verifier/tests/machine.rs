@@ -116,4 +116,4 @@ fn no_message_is_a_deep_expression() {
     }
 }
 
-const MESSAGE_OPERATIONS_MAX: u64 = 5_000;
+const MESSAGE_OPERATIONS_MAX: u64 = 6_000;

@@ -11,6 +11,7 @@ use nonos_image::{Compressor, Image, UNSALTED};
 use nonos_prover::{
     assemble::{RunFacts, assemble},
     record::{Ending, record},
+    trace::Heights,
 };
 use nonos_testkit::{CAN_GO_WRONG, Shape, edge_program, random_program, syscall_program};
 use nonos_vm::{Job, Machine, TicketSeed};
@@ -97,7 +98,7 @@ pub(super) fn all(seed: u64, random_programs: u64) -> Result<(Vec<Scene>, u64)> 
         for number in 0..SEGMENTS_MAX {
             let segment = record(&mut machine).map_err(|hash| anyhow::anyhow!("{name}: content {hash} is missing"))?;
             let salts = [[number as u32; 8], [number as u32 + 1; 8]];
-            let tables = assemble(&segment, &machine, &facts, salts, 1);
+            let tables = assemble(&segment, &machine, &facts, salts, Heights { min: 1, blind: false });
             let public = public(&tables, &machine);
             let scene = Scene::new(format!("{name}, segment {number}"), tables.tables, &public)?;
             honest += 1;

@@ -1,6 +1,6 @@
 //! Fills the range tables, last of all: from what the others looked up.
 
-use super::table;
+use super::{Heights, table};
 use crate::timeline::Counts;
 use nonos_air::{
     F,
@@ -23,17 +23,24 @@ pub struct Ranges {
 /// Above this many different values the whole table costs less than splitting each.
 const SPLIT_VALUES_MAX: usize = 1 << 14;
 
-/// Fills them. `height_min` is the fewest rows that a table may have.
+/// Fills them. Blind heights follow from how often something was looked up, not from what.
 #[must_use]
-pub fn fill(counts: &Counts, height_min: usize) -> Ranges {
+pub fn fill(counts: &Counts, heights: Heights) -> Ranges {
     let mut range8 = counts.range8.clone();
     let used: Vec<usize> = (0..counts.range16.len()).filter(|&value| counts.range16[value] != 0).collect();
     let top = used.last().map_or(0, |&value| value + 1);
+    let lookups = counts.range16.iter().fold(0usize, |sum, &times| sum + times as usize);
+    let (whole, split_min) = if heights.blind {
+        (lookups > SPLIT_VALUES_MAX, heights.min.max(lookups.next_power_of_two()))
+    } else {
+        (used.len() > SPLIT_VALUES_MAX || top.next_power_of_two() <= 2 * used.len(), heights.min)
+    };
     let (mut range16, mut split) = (None, None);
-    if used.len() > SPLIT_VALUES_MAX || (!used.is_empty() && top.next_power_of_two() <= 2 * used.len()) {
-        range16 = Some(up_from_zero(&counts.range16[..top], height_min));
+    if whole && !used.is_empty() {
+        let top = if heights.blind { counts.range16.len() } else { top };
+        range16 = Some(up_from_zero(&counts.range16[..top], heights.min));
     } else if !used.is_empty() {
-        let mut matrix = table(SPLIT_WIDTH, used.len(), height_min);
+        let mut matrix = table(SPLIT_WIDTH, used.len(), split_min);
         for (row, &value) in matrix.rows_mut().zip(&used) {
             let cols = SplitCols {
                 lo: [F::from_usize(value & 0xff)],
@@ -49,7 +56,8 @@ pub fn fill(counts: &Counts, height_min: usize) -> Ranges {
         split = Some(matrix);
     }
     let any = range8.iter().rposition(|&times| times != 0);
-    let range8 = any.map(|top| up_from_zero(&range8[..=top], height_min));
+    let any = any.map(|top| if heights.blind { range8.len() - 1 } else { top });
+    let range8 = any.map(|top| up_from_zero(&range8[..=top], heights.min));
     Ranges { range16, split, range8 }
 }
 

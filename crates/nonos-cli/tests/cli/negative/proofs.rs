@@ -43,8 +43,7 @@ vectors! {
     receipt_is_a_capsule: |p| p.write("x.receipt", good().encode()) => VERIFY;
     receipt_newer_version: |p| changed(p, |bytes| bytes[VERSION] = 9) => VERIFY;
     receipt_newer_machine: |p| changed(p, |bytes| bytes[MACHINE_VERSION] = 9) => VERIFY;
-    receipt_truncated: |p| changed(p, |bytes| bytes.truncate(1000)) => VERIFY;
-    receipt_trailing_byte: |p| changed(p, |bytes| bytes.push(0)) => VERIFY;
+    receipt_truncated: |p| changed(p, |bytes| bytes.truncate(300)) => VERIFY;
     receipt_without_segments: |p| changed(p, |bytes| bytes[SEGMENTS] = 0) => VERIFY;
     receipt_status_kind_unknown: |p| changed(p, |bytes| bytes[STATUS - 1] = 7) => VERIFY;
     receipt_digest_is_no_digest: |p| changed(p, |bytes| bytes[INPUT..INPUT + 4].fill(0xff)) => VERIFY;
@@ -83,6 +82,16 @@ vectors! {
         p.write("x.mod", capsule.encode())
     } => "prove x.mod -o x.receipt";
     bench_of_an_unknown_case: |_p| () => "bench prove --case 2m";
+}
+
+/// How long a proof is depends on its random part, so this has no golden message.
+#[test]
+fn a_byte_behind_the_receipt_is_refused() {
+    let place = Place::new();
+    changed(&place, |bytes| bytes.push(0));
+    let ran = place.nonos("verify x.receipt");
+    assert_eq!((ran.code, ran.stdout.as_slice()), (16, &b""[..]));
+    assert!(ran.stderr.starts_with("error: x.receipt: 1 bytes follow the end at byte "), "{}", ran.stderr);
 }
 
 /// A status that was changed is caught by the proof itself; which of its parts fails first is the library's business.
