@@ -10,6 +10,7 @@ mod receipts;
 mod scenes;
 
 pub(crate) use receipts::honest_receipts;
+pub(crate) use scenes::provable;
 
 use crate::print_json;
 use anyhow::{Result, ensure};

@@ -40,7 +40,8 @@ enum Command {
     /// Random programs and the example capsules on both interpreters, compared with an independent emulator after every
     /// instruction.
     Oracle(oracle::Oracle),
-    /// The official RISC-V test programs on both interpreters and beside the emulator.
+    /// The official RISC-V test programs on both interpreters and beside the emulator; the tables of a proof of each keep
+    /// all constraints.
     Suites(suites::Suites),
     /// Forged tables, proofs and receipts: nothing may be accepted.
     Forge(forge::Forge),

@@ -1,12 +1,14 @@
 //! `cargo xtask suites`: the official test programs.
 
-use crate::{print_json, root};
+use crate::{forge::provable, print_json, root};
 use anyhow::{Result, ensure};
 use clap::Args;
+use nonos_image::Image;
 use nonos_testkit::{
     oracle::Oracle,
-    suite::{Judged, Outcome, Verdict, run_picorv32, run_vexriscv},
+    suite::{Beside, Judged, Outcome, Verdict, run_picorv32, run_vexriscv},
 };
+use nonos_vm::Job;
 use serde_json::{Value, json};
 
 /// What both packages hold for this machine: 48 programs of riscv-tests as hex (one of them twice), 53 compliance programs
@@ -24,8 +26,11 @@ pub(crate) struct Suites {
 impl Suites {
     pub(crate) fn run(&self) -> Result<()> {
         let oracle = Oracle::load(&root())?;
-        let mut outcomes = run_vexriscv(&root(), &oracle)?;
-        outcomes.extend(run_picorv32(&root(), &oracle)?);
+        let provable =
+            |image: &Image, job: Job<'_>| provable(image, job).map(drop).map_err(|error| format!("{error:#}"));
+        let beside = Beside { oracle: &oracle, also: &provable };
+        let mut outcomes = run_vexriscv(&root(), &beside)?;
+        outcomes.extend(run_picorv32(&root(), &beside)?);
         let count = |wanted: fn(&Verdict) -> bool| outcomes.iter().filter(|one| wanted(&one.verdict)).count();
         let passed = count(|verdict| matches!(verdict, Verdict::Passed { .. }));
         let failed = count(|verdict| matches!(verdict, Verdict::Failed { .. }));

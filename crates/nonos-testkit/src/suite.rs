@@ -23,6 +23,21 @@ const FUEL_CYCLES: u64 = 1 << 24;
 /// The register in which the programs of riscv-tests keep the number of the test at which they are.
 const TEST_NUMBER: u8 = 28;
 
+/// Beside what the programs run.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// The independent emulator.
+    pub oracle: &'a Oracle,
+    /// What else must hold of each run.
+    pub also: &'a dyn Fn(&Image, Job<'_>) -> Result<(), String>,
+}
+
+impl core::fmt::Debug for Beside<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Beside")
+    }
+}
+
 /// How one program went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -124,7 +139,7 @@ pub enum SuiteError {
 /// Runs a program on both interpreters and beside the oracle; `judge` says what is wrong with its end.
 fn run(
     image: &Image,
-    oracle: &Oracle,
+    beside: &Beside<'_>,
     rewritten: Rewrites,
     judge: impl Fn(Exit, &Machine<'_>) -> Result<(), String>,
 ) -> Verdict {
@@ -147,7 +162,8 @@ fn run(
             judge(exit, &machine).map_err(|what| format!("{engine:?}: {what}"))?;
         }
         lockstep::at_boundaries(image, job).map_err(|divergence| divergence.to_string())?;
-        let agreement = oracle.compare(image, job, u64::MAX).map_err(|mismatch| mismatch.to_string())?;
+        (beside.also)(image, job)?;
+        let agreement = beside.oracle.compare(image, job, u64::MAX).map_err(|mismatch| mismatch.to_string())?;
         Ok(Verdict::Passed {
             instructions: tests.instructions,
             compared: agreement.instructions,

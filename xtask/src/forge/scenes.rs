@@ -93,22 +93,11 @@ pub(super) fn all(seed: u64, random_programs: u64) -> Result<(Vec<Scene>, u64)> 
     let mut honest = 0;
     let mut add = |name: &str, image: &Image, job: Job<'_>, keep: usize| -> Result<()> {
         let job = job.with_ticket(TicketSeed { seed: [7; 32], time_s: 1 << 33 });
-        let mut machine = Machine::new(image, UNSALTED, job);
-        let facts = RunFacts::new(job.input(), UNSALTED);
-        for number in 0..SEGMENTS_MAX {
-            let segment = record(&mut machine).map_err(|hash| anyhow::anyhow!("{name}: content {hash} is missing"))?;
-            let salts = [[number as u32; 8], [number as u32 + 1; 8]];
-            let tables = assemble(&segment, &machine, &facts, salts, Heights { min: 1, blind: false });
-            let public = public(&tables, &machine);
-            let scene = Scene::new(format!("{name}, segment {number}"), tables.tables, &public)?;
-            honest += 1;
+        honest += segments(name, image, job, &mut |number, scene| {
             if number < keep {
                 scenes.push(scene);
             }
-            if segment.ending != Ending::Boundary {
-                return Ok(());
-            }
-        }
+        })?;
         Ok(())
     };
     let job = |input| Job::new(input, UNSALTED, 1 << 40);
@@ -140,6 +129,28 @@ pub(super) fn all(seed: u64, random_programs: u64) -> Result<(Vec<Scene>, u64)> 
         );
     }
     Ok((scenes, honest))
+}
+
+/// Checks the tables of every segment of a run, the first [`SEGMENTS_MAX`] at most; how many they were.
+fn segments(name: &str, image: &Image, job: Job<'_>, each: &mut dyn FnMut(usize, Scene)) -> Result<u64> {
+    let mut machine = Machine::new(image, UNSALTED, job);
+    let facts = RunFacts::new(job.input(), UNSALTED);
+    for number in 0..SEGMENTS_MAX {
+        let segment = record(&mut machine).map_err(|hash| anyhow::anyhow!("{name}: content {hash} is missing"))?;
+        let salts = [[number as u32; 8], [number as u32 + 1; 8]];
+        let tables = assemble(&segment, &machine, &facts, salts, Heights { min: 1, blind: number % 2 == 1 });
+        let public = public(&tables, &machine);
+        each(number, Scene::new(format!("{name}, segment {number}"), tables.tables, &public)?);
+        if segment.ending != Ending::Boundary {
+            return Ok(number as u64 + 1);
+        }
+    }
+    Ok(SEGMENTS_MAX as u64)
+}
+
+/// Whether the tables of a run keep every constraint and all buses balance: then it can be proven.
+pub(crate) fn provable(image: &Image, job: Job<'_>) -> Result<u64> {
+    segments("run", image, job, &mut |_, _| {})
 }
 
 fn public(tables: &nonos_prover::assemble::Tables, machine: &Machine<'_>) -> SegmentPublic {

@@ -3,8 +3,8 @@
 //! The macros that say how a program starts and ends are the environment's to give; ours start at `_start` and end with
 //! `halt`. Nothing else is changed: the programs are assembled, loaded as ELF files and run.
 
+use super::Beside;
 use crate::{
-    oracle::Oracle,
     packages,
     suite::{Judged, Outcome, Rewrites, SuiteError, Verdict, run},
 };
@@ -42,7 +42,7 @@ const GUARD: &str = "-D_ENV_PICORV32_TEST_H";
 ///
 /// # Errors
 /// [`SuiteError`] when the package or the assembler is missing, or the package is not the version that we know.
-pub fn run_picorv32(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteError> {
+pub fn run_picorv32(root: &Path, beside: &Beside<'_>) -> Result<Vec<Outcome>, SuiteError> {
     let folder = packages::folder(root, MODULE).ok_or(SuiteError::Package { package: PACKAGE })?.join("verilog/tests");
     let file = |path: &Path, source| SuiteError::File { path: PathBuf::from(path), source };
     let mut names = Vec::new();
@@ -76,7 +76,7 @@ pub fn run_picorv32(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteE
             .map_err(|source| SuiteError::Assembler { tool: ASSEMBLER, source })?;
         let verdict = if output.status.success() {
             let bytes = fs::read(&elf).map_err(|source| file(&elf, source))?;
-            run_elf(&name, &bytes, oracle)
+            run_elf(&name, &bytes, beside)
         } else {
             Verdict::Failed { why: format!("{ASSEMBLER}: {}", String::from_utf8_lossy(&output.stderr).trim()) }
         };
@@ -85,14 +85,14 @@ pub fn run_picorv32(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteE
     Ok(outcomes)
 }
 
-fn run_elf(name: &str, bytes: &[u8], oracle: &Oracle) -> Verdict {
+fn run_elf(name: &str, bytes: &[u8], beside: &Beside<'_>) -> Verdict {
     let image =
         match nonos_capsule::load_elf(bytes).map(|program| Image::new(program, MEMORY_BYTES, GRANTS_DEFAULT.bits())) {
             Ok(Ok(image)) => image,
             Ok(Err(error)) => return Verdict::Failed { why: error.to_string() },
             Err(error) => return Verdict::Failed { why: error.to_string() },
         };
-    let verdict = run(&image, oracle, Rewrites::default(), |exit, _| match exit {
+    let verdict = run(&image, beside, Rewrites::default(), |exit, _| match exit {
         Exit::Halted { status: 0 } => Ok(()),
         Exit::Halted { status } => Err(format!("test {} failed", status / 2)),
         Exit::Trapped { trap, pc } => Err(format!("{trap} at {pc:#x}")),

@@ -12,8 +12,8 @@
 //! | `ecall` (riscv-tests: the end, with the verdict in `t3`) | a jump to a stub behind the text: `halt(t3 - 1)` |
 //! | `lui a2, 0xf0100` (compliance: the loop that prints the signature `a0..a1` to a device) | a jump to a stub: `output(a0, a1 - a0)`, `halt(0)` |
 
+use super::Beside;
 use crate::{
-    oracle::Oracle,
     packages,
     suite::{Judged, Outcome, SuiteError, Verdict, read_hex, run},
 };
@@ -70,7 +70,7 @@ const PREAMBLE: Rewrites = Rewrites { csr_reads: 6, csr_writes: 8, returns: 1, e
 ///
 /// # Errors
 /// [`SuiteError`] when the package is missing or is not the version that we know.
-pub fn run_vexriscv(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteError> {
+pub fn run_vexriscv(root: &Path, beside: &Beside<'_>) -> Result<Vec<Outcome>, SuiteError> {
     let folder = packages::folder(root, MODULE).ok_or(SuiteError::Package { package: PACKAGE })?.join(RESOURCES);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder.join("hex")).map_err(|source| SuiteError::File { path: folder.clone(), source })? {
@@ -92,9 +92,9 @@ pub fn run_vexriscv(root: &Path, oracle: &Oracle) -> Result<Vec<Outcome>, SuiteE
     for file in &names {
         let path = folder.join("hex").join(file);
         let (program, verdict) = if let Some(name) = file.strip_suffix(".elf.hex") {
-            (name, compliance(&path, &folder, name, oracle)?)
+            (name, compliance(&path, &folder, name, beside)?)
         } else if riscv_tests(file) {
-            (file.as_str(), riscv_test(&path, file, oracle)?)
+            (file.as_str(), riscv_test(&path, file, beside)?)
         } else if let Some(why) = not_ours(file) {
             (file.as_str(), Verdict::Skipped { why })
         } else {
@@ -118,7 +118,7 @@ fn not_ours(file: &str) -> Option<&'static str> {
     groups.iter().find(|(start, _)| file.starts_with(start)).map(|(_, why)| *why)
 }
 
-fn riscv_test(path: &Path, file: &str, oracle: &Oracle) -> Result<Verdict, SuiteError> {
+fn riscv_test(path: &Path, file: &str, beside: &Beside<'_>) -> Result<Verdict, SuiteError> {
     let runs = runs_of(path)?;
     let (image, rewritten) = match adapt(&runs, end_of_riscv_test) {
         Ok(adapted) => adapted,
@@ -131,9 +131,9 @@ fn riscv_test(path: &Path, file: &str, oracle: &Oracle) -> Result<Verdict, Suite
     }
     if file.starts_with("rv32ui-p-fence_i") {
         // It writes instructions and runs them: that is a trap here.
-        return Ok(judged(run(&image, oracle, rewritten, store_to_text), Judged::StoreToText));
+        return Ok(judged(run(&image, beside, rewritten, store_to_text), Judged::StoreToText));
     }
-    let verdict = run(&image, oracle, rewritten, |exit, _| match exit {
+    let verdict = run(&image, beside, rewritten, |exit, _| match exit {
         Exit::Halted { status: 0 } => Ok(()),
         Exit::Halted { status } => Err(format!("test {} failed", status / 2)),
         Exit::Trapped { trap, pc } => Err(format!("{trap} at {pc:#x}")),
@@ -153,7 +153,7 @@ fn store_to_text(exit: Exit, _: &Machine<'_>) -> Result<(), String> {
     }
 }
 
-fn compliance(path: &Path, folder: &Path, name: &str, oracle: &Oracle) -> Result<Verdict, SuiteError> {
+fn compliance(path: &Path, folder: &Path, name: &str, beside: &Beside<'_>) -> Result<Verdict, SuiteError> {
     if name.starts_with("C.") {
         return Ok(Verdict::Skipped { why: "compressed instructions" });
     }
@@ -170,11 +170,11 @@ fn compliance(path: &Path, folder: &Path, name: &str, oracle: &Oracle) -> Result
         return Ok(Verdict::Failed { why: format!("rewrote {rewritten:?}, one place that prints is known") });
     }
     if name == "I-FENCE.I-01" {
-        return Ok(judged(run(&image, oracle, rewritten, store_to_text), Judged::StoreToText));
+        return Ok(judged(run(&image, beside, rewritten, store_to_text), Judged::StoreToText));
     }
     let reference = folder.join("ref").join(format!("{name}.reference_output"));
     let want = fs::read_to_string(&reference).map_err(|source| SuiteError::File { path: reference, source })?;
-    let verdict = run(&image, oracle, rewritten, |exit, machine| {
+    let verdict = run(&image, beside, rewritten, |exit, machine| {
         if exit != (Exit::Halted { status: 0 }) {
             return Err(format!("{exit:?}"));
         }
