@@ -31,6 +31,8 @@ use std::{
 
 /// How many tables a forger changes to make the buses balance again.
 const FOLLOW_MAX: usize = 12;
+/// Columns that it tries for one field of a message.
+const CANDIDATES_MAX: usize = 48;
 /// Forgeries tried in an hour-long run, unless --tries is given.
 const LONG_TRIES: u64 = 20_000_000;
 const LONG_PROOFS: u64 = 5_000;
@@ -64,7 +66,9 @@ const FUEL: usize = 41;
 
 /// Chips for the positive control, and tries for each.
 const CONTROLS: [Chip; 6] = [Chip::Logic, Chip::Shift, Chip::Compare, Chip::Mul, Chip::Div, Chip::LoadStore];
-const CONTROL_TRIES: u64 = 3_000;
+const CONTROL_TRIES: u64 = 60_000;
+/// Successes that are enough for each.
+const CONTROL_ENOUGH: u64 = 3;
 
 /// How a forgery changes tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,6 +241,9 @@ fn controls(scenes: &mut [Scene], random: &mut StdRng) -> Result<BTreeMap<&'stat
     for chip in CONTROLS {
         let mut accepted = 0u64;
         for _ in 0..CONTROL_TRIES {
+            if accepted == CONTROL_ENOUGH {
+                break;
+            }
             let scene = random.random_range(0..scenes.len());
             let scene = &mut scenes[scene];
             let Some(table) = scene.tables.iter().position(|(of, _)| *of == chip) else { continue };
@@ -453,20 +460,37 @@ impl<'a> Forger<'a> {
             let already: Vec<(usize, usize)> = self.changed.iter().map(|&(t, r, _, _)| (t, r)).collect();
             let Some(&(table, row)) = partners.iter().find(|partner| !already.contains(partner)) else { return };
             let before = self.changed.len();
-            let (width, _) = self.scene.size(table);
-            let differing: Vec<(u32, u32)> =
-                old.1.iter().zip(&new.1).filter(|(a, b)| a != b).map(|(a, b)| (*a, *b)).collect();
-            for (was, is) in differing {
-                let (was, is) = (F::from_u32(was), F::from_u32(is));
-                // The first column that holds it and whose change changes the message; else one that holds it plainly.
-                if let Some(column) = (0..width).find(|column| self.cell(table, row, *column) == was) {
-                    self.set(table, row, column, is);
+            let (bus, mut fields) = old;
+            for at in 0..fields.len() {
+                let is = new.1[at];
+                if fields[at] == is {
+                    continue;
                 }
+                let was = F::from_u32(fields[at]);
+                fields[at] = is;
+                self.say(table, row, was, F::from_u32(is), &(bus.clone(), fields.clone()));
             }
             if self.changed.len() == before {
                 return;
             }
         }
+    }
+
+    /// Changes one column that holds `was` to `is` so that the row says `message`. Whether one was found.
+    fn say(&mut self, table: usize, row: usize, was: F, is: F, message: &Message) -> bool {
+        let (width, _) = self.scene.size(table);
+        let columns: Vec<usize> = (0..width).filter(|column| self.cell(table, row, *column) == was).collect();
+        for &column in columns.iter().take(CANDIDATES_MAX) {
+            self.set(table, row, column, is);
+            let (chip, trace) = &self.scene.tables[table];
+            let report = check_rows(trace, &self.scene.publics[table], [row], |builder| chip.eval(builder));
+            if report.messages.contains_key(message) {
+                return true;
+            }
+            self.set(table, row, column, was);
+            self.changed.truncate(self.changed.len() - 2);
+        }
+        false
     }
 
     /// What objects, and the columns that were changed.
