@@ -33,16 +33,16 @@ columns! {
         sum_hi: 1,
         /// Carries of the sum.
         carry: 2,
-        /// Low 16 bits of next_pi.
+        /// Low 14 bits of next_pi.
         next_lo: 1,
-        /// High 14 bits of next_pi.
+        /// High 16 bits of next_pi.
         next_hi: 1,
+        /// Whether the low part of the difference borrows.
+        borrow: 1,
         /// Whether the target lies below the text.
         under: 1,
         /// Bits 2 to 15 of the link.
         link_word: 1,
-        /// Whether the link is 2^32, that is 0.
-        wraps: 1,
     }
 }
 
@@ -50,19 +50,25 @@ columns! {
 pub const WIDTH: usize = JumpCols::<u8>::WIDTH;
 /// It does not read the next row.
 pub const NEXT: bool = false;
-/// Public values: `text_start / 4`.
-pub const PUBLIC: usize = 1;
+/// Public values: the low 14 bits of `text_start / 4`, and the others.
+pub const PUBLIC: usize = 2;
+
+/// The public values.
+#[must_use]
+pub const fn public_values(text_start: u32) -> [u32; PUBLIC] {
+    [text_start / 4 & 0x3fff, text_start >> 16]
+}
 
 /// Its constraints and messages.
 pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     let main = builder.main();
     let local = JumpCols::from_row(main.current_slice());
-    let text_word: AB::Expr = builder.public_values()[0].into();
+    let [text_lo, text_hi]: [AB::Expr; 2] = [builder.public_values()[0], builder.public_values()[1]].map(Into::into);
     let number = AB::Expr::from_u32;
     let real: AB::Expr = local.real[0].into();
     let [k_lo, k_hi] = local.carry.map(Into::<AB::Expr>::into);
-    let [odd, under, wraps] = [local.odd[0], local.under[0], local.wraps[0]].map(Into::<AB::Expr>::into);
-    builder.assert_bools([real.clone(), k_lo.clone(), k_hi.clone(), odd.clone(), under.clone(), wraps.clone()]);
+    let [odd, borrow, under] = [local.odd[0], local.borrow[0], local.under[0]].map(Into::<AB::Expr>::into);
+    builder.assert_bools([real.clone(), k_lo.clone(), k_hi.clone(), odd.clone(), borrow.clone(), under.clone()]);
 
     // a + c, limb by limb: sums below 2^17 + 1. The low limb is odd + 4 sum_word, so bit 1 is zero.
     let [sum_word, sum_hi] = [local.sum_word[0], local.sum_hi[0]].map(Into::<AB::Expr>::into);
@@ -71,21 +77,25 @@ pub fn eval<AB: MachineBuilder>(builder: &mut AB) {
     builder.assert_zero(local.a[0].into() + local.c[0].into() - sum_lo - carried(k_lo.clone()));
     builder.assert_zero(local.a[1].into() + local.c[1].into() + k_lo - sum_hi.clone() - carried(k_hi));
 
-    // next_pi = target / 4 - text_start / 4 mod 2^30; both are below 2^30, so one value of `under` puts it in range.
+    // next_pi = target / 4 - text_start / 4 mod 2^30, in parts of 14 and 16 bits: no equation comes near p. In one
+    // equation of 30 bits the other value of the borrow would do as well, since 2 * 2^30 is more than p.
     let [next_lo, next_hi] = [local.next_lo[0], local.next_hi[0]].map(Into::<AB::Expr>::into);
-    let next_pi = next_lo.clone() + next_hi.clone() * number(1 << 16);
-    let target_word = sum_word.clone() + sum_hi.clone() * number(1 << 14);
-    let two30 = number(1 << 30);
-    builder.assert_zero(real.clone() * (target_word - text_word.clone() + under * two30.clone() - next_pi.clone()));
+    let low = sum_word.clone() - text_lo.clone() + borrow.clone() * number(1 << 14) - next_lo.clone();
+    let high = sum_hi.clone() - text_hi.clone() - borrow + under * number(1 << 16) - next_hi.clone();
+    builder.assert_zero(real.clone() * low);
+    builder.assert_zero(real.clone() * high);
+    let next_pi = next_lo.clone() + next_hi.clone() * number(1 << 14);
 
-    // d = 4 (text_start / 4 + pi + 1) mod 2^32, with both limbs of d in range by the cpu.
+    // d = 4 (text_start / 4 + pi + 1), with both limbs of d in range by the cpu. Memory ends below 2^32, so both sides
+    // are below 2^30.
     let link_word: AB::Expr = local.link_word[0].into();
     builder.assert_zero(local.d[0].into() - link_word.clone() * number(4));
     let link = link_word.clone() + local.d[1].into() * number(1 << 14);
-    builder.assert_zero(real.clone() * (text_word + local.pi[0].into() + AB::Expr::ONE - wraps * two30 - link));
+    let text_word = text_lo + text_hi * number(1 << 14);
+    builder.assert_zero(real.clone() * (text_word + local.pi[0].into() + AB::Expr::ONE - link));
 
-    // sum_word and next_hi are below 2^14: in 16 bits, and four times as much still in 16 bits.
-    for x in [sum_word.clone(), sum_word * number(4), sum_hi, next_lo, next_hi.clone(), next_hi * number(4), link_word]
+    // sum_word and next_lo are below 2^14: in 16 bits, and four times as much still in 16 bits.
+    for x in [sum_word.clone(), sum_word * number(4), sum_hi, next_lo.clone(), next_lo * number(4), next_hi, link_word]
     {
         RANGE16.look_up(builder, [x], real.clone());
     }

@@ -1,7 +1,8 @@
 //! The public values of a segment, and which chip gets which.
 
 use crate::{
-    F, block::Window, ecall::EcallPublic, machine::Chip, random::RandomPublic, state::StatePublic, trap::TrapPublic,
+    F, block::Window, ecall::EcallPublic, jump, machine::Chip, random::RandomPublic, state::StatePublic,
+    trap::TrapPublic,
 };
 use alloc::{vec, vec::Vec};
 use p3_field::PrimeCharacteristicRing;
@@ -34,7 +35,8 @@ impl SegmentPublic {
         let Self { text_start, text_end, memory_start, memory_end, grants, time_s, seed, .. } = *self;
         match chip {
             Chip::State => self.state.to_vec(),
-            Chip::Program | Chip::Jump => vec![F::from_u32(text_start / 4)],
+            Chip::Program => vec![F::from_u32(text_start / 4)],
+            Chip::Jump => jump::public_values(text_start).map(F::from_u32).to_vec(),
             Chip::Block => Window::new(memory_start, memory_end, text_start, text_end).public_values().to_vec(),
             Chip::Ecall => EcallPublic { grants, memory_start, memory_end, time_s }.to_vec(),
             Chip::Random => RandomPublic { seed }.to_vec(),

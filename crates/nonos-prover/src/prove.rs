@@ -10,7 +10,7 @@ use nonos_air::{
     F,
     machine::{Chip, Table},
 };
-use nonos_image::{Compressor, Image, Salt};
+use nonos_image::{Compressor, Image, PAGE_BYTES, Salt};
 use nonos_types::{CapsuleId, Digest, Hash32, KeyId, TicketId};
 use nonos_verifier::{
     Claim, Receipt, Status,
@@ -26,6 +26,7 @@ use nonos_vm::{CheckpointPolicy, Engine, Exit, Job, Machine, Options, RunError};
 use p3_batch_stark::{BatchProof, CommonData, ProverData, ProverOnlyData, StarkInstance, prove_batch};
 use p3_matrix::dense::RowMajorMatrix;
 use rand::CryptoRng;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// What to prove.
@@ -198,15 +199,21 @@ fn digest(elements: [u32; 8]) -> Digest {
     Digest::from_elements(elements).expect("salts are canonical")
 }
 
-/// The parameters for a segment: small proofs where they cost little, else fast proving.
+/// The parameters for a segment: small proofs where they cost little, else fast proving. In a proof that hides this
+/// follows from what ran and where it accessed memory, like the heights of the tables.
 fn set_for(segment: &Segment, hiding: bool) -> ParameterSet {
-    const SMALL_STEPS: usize = 1 << 12;
-    const MIDDLE_STEPS: usize = 1 << 16;
-    match (hiding, segment.steps.len()) {
-        (false, ..=SMALL_STEPS) => ParameterSet::PublicBalanced,
+    const TINY: usize = 1 << 11;
+    const SMALL: usize = 1 << 14;
+    // Rows that opening a page takes, about: the small sets admit tables of 2^16 rows.
+    const PAGE: usize = 128;
+    let pages: BTreeSet<u32> = segment.accesses.iter().take(SMALL).map(|access| access.address / PAGE_BYTES).collect();
+    let size = segment.steps.len() + segment.accesses.len() + PAGE * pages.len();
+    match (hiding, size) {
+        (false, ..=TINY) => ParameterSet::PublicSmall,
+        (false, ..=SMALL) => ParameterSet::PublicBalanced,
         (false, _) => ParameterSet::PublicFast,
-        (true, ..=SMALL_STEPS) => ParameterSet::HidingBalanced,
-        (true, ..=MIDDLE_STEPS) => ParameterSet::HidingFast,
+        (true, ..=TINY) => ParameterSet::HidingSmall,
+        (true, ..=SMALL) => ParameterSet::HidingBalanced,
         (true, _) => ParameterSet::HidingFast,
     }
 }
