@@ -56,7 +56,7 @@ pub const PUBLIC: usize = 2;
 /// The public values.
 #[must_use]
 pub const fn public_values(text_start: u32) -> [u32; PUBLIC] {
-    [text_start / 4 & 0x3fff, text_start >> 16]
+    [(text_start / 4) & 0x3fff, text_start >> 16]
 }
 
 /// Its constraints and messages.

@@ -227,7 +227,7 @@ mod tests {
             check::check(&cpu, &[], |b| nonos_air::cpu::eval(b)),
             check::check(&program, &text_word, |b| nonos_air::program::eval(b)),
             check::check(&jump, &nonos_air::jump::public_values(4 * TEXT_WORD).map(F::from_u32), |b| {
-                nonos_air::jump::eval(b)
+                nonos_air::jump::eval(b);
             }),
         ]
     }
