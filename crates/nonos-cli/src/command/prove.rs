@@ -15,7 +15,7 @@ use nix::sys::resource::UsageWho;
 use nonos_image::{Salt, UNSALTED};
 use nonos_prover::{Progress, Request};
 use nonos_types::{KeyId, TicketId};
-use nonos_vm::{Job, TicketSeed};
+use nonos_vm::{Job, SEGMENT_CYCLES, TicketSeed};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use std::{path::PathBuf, time::Instant};
@@ -99,7 +99,7 @@ pub(crate) fn prove(args: &ProveArgs, context: &Context) -> Result<ExitClass, Fa
         hiding,
     };
     let (wall, cpu) = (Instant::now(), cpu_time(UsageWho::RUSAGE_SELF));
-    let bar = Bar::new(terminal, capsule.manifest().name());
+    let bar = Bar::new(terminal, capsule.manifest().name(), hiding);
     let proven = nonos_prover::prove(&request, &mut rng, &mut |progress| bar.show(progress));
     bar.bar.finish_and_clear();
     let mut proven = proven?;
@@ -164,12 +164,37 @@ fn draw_salt(rng: &mut StdRng) -> Salt {
 /// A bar with a step for each segment.
 struct Bar {
     bar: ProgressBar,
+    terminal: Terminal,
+    hiding: bool,
+}
+
+/// Bytes of memory for each cycle of the longest segment, about: `nonos bench prove` measures it.
+const HIDING_BYTES: u64 = 22_000;
+const PUBLIC_BYTES: u64 = 3_000;
+
+/// Memory that the system can give, in bytes; `None` where it does not say.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 impl Bar {
-    fn new(terminal: Terminal, label: &str) -> Self {
-        let bar = terminal.bar(format!("{label}: running"));
-        Self { bar }
+    fn new(terminal: Terminal, label: &str, hiding: bool) -> Self {
+        Self { bar: terminal.bar(format!("{label}: running")), terminal, hiding }
+    }
+
+    /// Says so before the system ends us for lack of memory.
+    fn warn(&self, cycles: u64) {
+        let need = cycles.min(SEGMENT_CYCLES) * if self.hiding { HIDING_BYTES } else { PUBLIC_BYTES };
+        let Some(free) = available_bytes().filter(|free| need > *free) else { return };
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        let else_ = if self.hiding { "; --public takes an eighth" } else { "" };
+        let (need, free) = (gib(need), gib(free));
+        self.bar.suspend(|| {
+            self.terminal
+                .say(&format!("note: this takes about {need:.0} GiB of memory, {free:.0} GiB are free{else_}"));
+        });
     }
 
     fn show(&self, progress: Progress) {
@@ -177,6 +202,7 @@ impl Bar {
             Progress::Ran { segments, cycles } => {
                 self.bar.set_length(u64::from(segments));
                 self.bar.set_message(format!("proving {} cycles", number::grouped(cycles)));
+                self.warn(cycles);
                 tracing::info!("the run has {cycles} cycles in {segments} segments");
             }
             Progress::Proven { segment, cycles, proof_bytes } => {
