@@ -144,15 +144,15 @@ impl Forge {
         }
         let mut tried = 0u64;
         while tried < tries && !late() {
-            let (s, t, column) = match columns.pop() {
-                Some(next) => next,
+            let ((s, t, column), kind) = match columns.pop() {
+                Some(next) => (next, Kind::Cell),
                 None => {
                     let s = random.random_range(0..scenes.len());
                     let t = random.random_range(0..scenes[s].tables.len());
-                    (s, t, random.random_range(0..scenes[s].tables[t].1.width))
+                    let column = random.random_range(0..scenes[s].tables[t].1.width);
+                    ((s, t, column), KINDS[random.random_range(0..KINDS.len())])
                 }
             };
-            let kind = KINDS[random.random_range(0..KINDS.len())];
             let scene = &mut scenes[s];
             let chip = scene.tables[t].0;
             let mut forger = Forger::new(scene, None);
@@ -476,8 +476,8 @@ impl<'a> Forger<'a> {
         }
     }
 
-    /// Changes one column that holds `was` to `is` so that the row says `message`. Whether one was found.
-    fn say(&mut self, table: usize, row: usize, was: F, is: F, message: &Message) -> bool {
+    /// Changes one column that holds `was` to `is` so that the row says `message`, if there is one.
+    fn say(&mut self, table: usize, row: usize, was: F, is: F, message: &Message) {
         let (width, _) = self.scene.size(table);
         let columns: Vec<usize> = (0..width).filter(|column| self.cell(table, row, *column) == was).collect();
         for &column in columns.iter().take(CANDIDATES_MAX) {
@@ -485,12 +485,11 @@ impl<'a> Forger<'a> {
             let (chip, trace) = &self.scene.tables[table];
             let report = check_rows(trace, &self.scene.publics[table], [row], |builder| chip.eval(builder));
             if report.messages.contains_key(message) {
-                return true;
+                return;
             }
             self.set(table, row, column, was);
             self.changed.truncate(self.changed.len() - 2);
         }
-        false
     }
 
     /// What objects, and the columns that were changed.

@@ -22,7 +22,8 @@ use crate::{
     },
 };
 use nonos_air::{
-    F, block::Window, cpu::Class, ecall::EcallPublic, machine::Chip, space, state::StatePublic, trap::TrapPublic,
+    F, block::Window, cpu::Class, ecall::EcallPublic, machine::Chip, public::SegmentPublic, space, state::StatePublic,
+    trap::TrapPublic,
 };
 use nonos_image::{Compressor, PAGE_WORDS, Page, Salt, Tree};
 use nonos_isa::{Opcode, Syscall, Trap};
@@ -39,6 +40,26 @@ pub struct Tables {
     pub tables: Vec<(Chip, RowMajorMatrix<F>)>,
     /// The state chip's public values.
     pub state: StatePublic,
+}
+
+impl Tables {
+    /// All public values, for whoever checks the tables without proving them. `machine` is the one that ran.
+    #[must_use]
+    pub fn public(&self, machine: &Machine<'_>) -> SegmentPublic {
+        let layout = machine.layout();
+        let ticket = machine.job().ticket();
+        let limb = |i: usize| u16::from(ticket.seed[2 * i]) | u16::from(ticket.seed[2 * i + 1]) << 8;
+        SegmentPublic {
+            state: self.state,
+            text_start: layout.text_start,
+            text_end: layout.text_end,
+            memory_start: layout.memory_start,
+            memory_end: layout.memory_end,
+            grants: layout.grants,
+            seed: Compressor::new().block(core::array::from_fn(limb)).elements(),
+            time_s: ticket.time_s,
+        }
+    }
 }
 
 /// What stays the same for all segments of a run.

@@ -33,6 +33,10 @@ const PROOFS: usize = 10;
 /// 6.5 is seen once in a million tests.
 const DEVIATIONS_MAX: f64 = 6.5;
 
+/// Elements that may look as if they told the runs apart: more come by chance once in billions of tests. What leaks
+/// leaks in all coordinates of a challenge at least, and those are five.
+const BY_CHANCE_MAX: usize = 2;
+
 /// Adds up its input in a loop; what it puts out and how long it takes does not depend on it.
 fn program() -> Image {
     Asm::new()
@@ -182,7 +186,8 @@ fn l1_l7_l10_proofs_of_two_runs_with_different_secrets_cannot_be_told_apart() {
     };
     let (told_apart, elements_seen) = distinguish(&of(&one), &of(&two));
     assert!(elements_seen > 10_000, "{elements_seen} elements");
-    assert_eq!(told_apart, 0, "of {elements_seen} elements");
+    // Two equal elements among ten come by chance once in fifty million, so one of all elements now and then.
+    assert!(told_apart <= BY_CHANCE_MAX, "{told_apart} of {elements_seen} elements");
 
     // The positive control: without hiding the same distinguisher sees it at once.
     let [one, two] = proofs(false, 3);

@@ -6,7 +6,7 @@ use nonos_air::{
     check::{Report, check},
     public::SegmentPublic,
 };
-use nonos_image::{Compressor, Image, UNSALTED};
+use nonos_image::{Image, UNSALTED};
 use nonos_isa::Opcode;
 use nonos_prover::{
     assemble::{RunFacts, Tables, assemble},
@@ -28,7 +28,7 @@ fn run(name: &str, image: &Image, job: Job<'_>, segments_max: usize) -> (Ending,
         let segment = record(&mut machine).expect("content is at hand");
         let salts = [[number as u32; 8], [number as u32 + 1; 8]];
         let tables = assemble(&segment, &machine, &facts, salts, Heights { min: 1, blind: number % 2 == 0 });
-        let report = checked(&tables, &public(&tables, &machine));
+        let report = checked(&tables, &tables.public(&machine));
         assert!(
             report.1.is_empty(),
             "{name}, segment {number}: constraints fail: {:?}",
@@ -41,22 +41,6 @@ fn run(name: &str, image: &Image, job: Job<'_>, segments_max: usize) -> (Ending,
         }
     }
     (Ending::Boundary, segments_max)
-}
-
-fn public(tables: &Tables, machine: &Machine<'_>) -> SegmentPublic {
-    let layout = machine.layout();
-    let ticket = machine.job().ticket();
-    let limb = |i: usize| u16::from(ticket.seed[2 * i]) | u16::from(ticket.seed[2 * i + 1]) << 8;
-    SegmentPublic {
-        state: tables.state,
-        text_start: layout.text_start,
-        text_end: layout.text_end,
-        memory_start: layout.memory_start,
-        memory_end: layout.memory_end,
-        grants: layout.grants,
-        seed: Compressor::new().block(core::array::from_fn(limb)).elements(),
-        time_s: ticket.time_s,
-    }
 }
 
 /// All messages, and each constraint that fails: chip, row, number.

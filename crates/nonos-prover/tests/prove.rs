@@ -1,42 +1,15 @@
 //! Real proofs: prove, encode, decode, verify.
 
-use nonos_image::{Image, UNSALTED};
-use nonos_isa::{Opcode, Syscall};
+use nonos_image::UNSALTED;
 use nonos_prover::{Request, prove};
-use nonos_testkit::{
-    Asm,
-    assembler::{A0, A1, DATA, T0, T1, T2, ZERO},
-};
+use nonos_testkit::two_segment_program;
 use nonos_types::{CapsuleId, KeyId, TicketId};
 use nonos_verifier::{Receipt, Status, VerifyError, verify, verify::statement};
 use nonos_vm::Job;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-/// Reads its input, counts with it in memory, puts out what it read, over two segments.
-fn program() -> Image {
-    Asm::new()
-        .li(A0, DATA)
-        .li(A1, 64)
-        .syscall(Syscall::Input)
-        .li(T0, 20)
-        .li(T1, DATA)
-        .label("again")
-        .load(Opcode::Lw, T2, 0, T1)
-        .addi(T2, T2, 3)
-        .rrr(Opcode::Mul, T2, T2, T0)
-        .store(Opcode::Sw, T2, 0, T1)
-        .addi(T0, T0, -1)
-        .branch(Opcode::Bne, T0, ZERO, "again")
-        .syscall(Syscall::Checkpoint)
-        .li(A0, DATA)
-        .li(A1, 8)
-        .syscall(Syscall::Output)
-        .halt(5)
-        .image()
-}
-
 fn receipt(hiding: bool, seed: u64) -> Receipt {
-    let image = program();
+    let image = two_segment_program(20);
     let salt = if hiding { [9; 8] } else { UNSALTED };
     let request = Request {
         image: &image,

@@ -17,8 +17,10 @@ pub mod packages;
 mod random_program;
 pub mod suite;
 mod syscall_program;
+mod two_segment_program;
 
 pub use assembler::Asm;
 pub use edge_program::edge_program;
 pub use random_program::{CAN_GO_WRONG, EDGE_VALUES, Shape, random_program};
 pub use syscall_program::{SyscallProgram, syscall_program};
+pub use two_segment_program::two_segment_program;

@@ -7,15 +7,11 @@ use nonos_air::{
     machine::Chip,
 };
 use nonos_image::{Image, UNSALTED};
-use nonos_isa::{Opcode, Syscall};
 use nonos_prover::{
     Request,
     prove::{prove, prove_altered},
 };
-use nonos_testkit::{
-    Asm,
-    assembler::{A0, A1, DATA, T0, T1, T2, ZERO},
-};
+use nonos_testkit::two_segment_program;
 use nonos_types::{CapsuleId, KeyId, TicketId};
 use nonos_verifier::{Receipt, Status, verify};
 use nonos_vm::Job;
@@ -44,29 +40,6 @@ pub(super) struct Outcome {
     pub(super) by_step: BTreeMap<String, u64>,
 }
 
-/// Reads its input, counts with it in memory, makes a checkpoint, puts out what it read.
-fn program(rounds: u32) -> Image {
-    Asm::new()
-        .li(A0, DATA)
-        .li(A1, 64)
-        .syscall(Syscall::Input)
-        .li(T0, rounds)
-        .li(T1, DATA)
-        .label("again")
-        .load(Opcode::Lw, T2, 0, T1)
-        .addi(T2, T2, 3)
-        .rrr(Opcode::Mul, T2, T2, T0)
-        .store(Opcode::Sw, T2, 0, T1)
-        .addi(T0, T0, -1)
-        .branch(Opcode::Bne, T0, ZERO, "again")
-        .syscall(Syscall::Checkpoint)
-        .li(A0, DATA)
-        .li(A1, 8)
-        .syscall(Syscall::Output)
-        .halt(5)
-        .image()
-}
-
 fn request(image: &Image, hiding: bool) -> Result<Request<'_>> {
     let salt = if hiding { [9; 8] } else { UNSALTED };
     Ok(Request {
@@ -83,7 +56,7 @@ fn request(image: &Image, hiding: bool) -> Result<Request<'_>> {
 
 /// The bytes of a receipt in each mode.
 pub(crate) fn honest_receipts() -> Result<Vec<Vec<u8>>> {
-    let image = program(20);
+    let image = two_segment_program(20);
     let mut receipts = Vec::new();
     for hiding in [false, true] {
         let mut rng = StdRng::seed_from_u64(1);
@@ -95,7 +68,7 @@ pub(crate) fn honest_receipts() -> Result<Vec<Vec<u8>>> {
 pub(super) fn forge(tries: u64, random: &mut StdRng, late: &dyn Fn() -> bool) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     // Two runs of the same program text but for a number, in both modes, to swap parts between.
-    let images = [program(20), program(21)];
+    let images = [two_segment_program(20), two_segment_program(21)];
     let mut honest: Vec<Receipt> = Vec::new();
     for hiding in [false, true] {
         for image in &images {

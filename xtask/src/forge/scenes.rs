@@ -7,7 +7,7 @@ use nonos_air::{
     machine::Chip,
     public::SegmentPublic,
 };
-use nonos_image::{Compressor, Image, UNSALTED};
+use nonos_image::{Image, UNSALTED};
 use nonos_prover::{
     assemble::{RunFacts, assemble},
     record::{Ending, record},
@@ -139,7 +139,7 @@ fn segments(name: &str, image: &Image, job: Job<'_>, each: &mut dyn FnMut(usize,
         let segment = record(&mut machine).map_err(|hash| anyhow::anyhow!("{name}: content {hash} is missing"))?;
         let salts = [[number as u32; 8], [number as u32 + 1; 8]];
         let tables = assemble(&segment, &machine, &facts, salts, Heights { min: 1, blind: number % 2 == 1 });
-        let public = public(&tables, &machine);
+        let public = tables.public(&machine);
         each(number, Scene::new(format!("{name}, segment {number}"), tables.tables, &public)?);
         if segment.ending != Ending::Boundary {
             return Ok(number as u64 + 1);
@@ -151,20 +151,4 @@ fn segments(name: &str, image: &Image, job: Job<'_>, each: &mut dyn FnMut(usize,
 /// Whether the tables of a run keep every constraint and all buses balance: then it can be proven.
 pub(crate) fn provable(image: &Image, job: Job<'_>) -> Result<u64> {
     segments("run", image, job, &mut |_, _| {})
-}
-
-fn public(tables: &nonos_prover::assemble::Tables, machine: &Machine<'_>) -> SegmentPublic {
-    let layout = machine.layout();
-    let ticket = machine.job().ticket();
-    let limb = |i: usize| u16::from(ticket.seed[2 * i]) | u16::from(ticket.seed[2 * i + 1]) << 8;
-    SegmentPublic {
-        state: tables.state,
-        text_start: layout.text_start,
-        text_end: layout.text_end,
-        memory_start: layout.memory_start,
-        memory_end: layout.memory_end,
-        grants: layout.grants,
-        seed: Compressor::new().block(core::array::from_fn(limb)).elements(),
-        time_s: ticket.time_s,
-    }
 }
