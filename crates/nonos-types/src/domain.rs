@@ -23,6 +23,13 @@ pub const CLAIM: &str = "NONOS claim v1";
 /// Context of the digest of the machine: its constraints, chips and parameters.
 pub const MACHINE: &str = "NONOS machine v1";
 
+/// Context of a ticket's id.
+pub const TICKET_ID: &str = "NONOS ticket id v1";
+/// What a ticket's signature covers.
+pub const TICKET_SIGNATURE: &str = "NONOS ticket signature v1";
+/// Context of what `random` is expanded from in a run that a ticket pays for.
+pub const TICKET_SEED: &str = "NONOS ticket seed v1";
+
 /// Tag (first element) of the layout block of an image id.
 pub const TAG_IMAGE: u16 = 0x4901;
 /// Tag of the header block of a committed byte string that is a run's input.
