@@ -3,8 +3,8 @@
 use crate::command::{
     bench::BenchArgs, build::BuildArgs, completions::CompletionsArgs, demo::DemoArgs, diff::DiffArgs,
     inspect::InspectArgs, key::KeyArgs, keygen::KeygenArgs, man::ManArgs, new::NewArgs, prove::ProveArgs,
-    rebuild::RebuildArgs, resume::ResumeArgs, run::RunArgs, sign::SignArgs, verify::VerifyArgs,
-    verify_package::VerifyPackageArgs,
+    quote::QuoteArgs, rebuild::RebuildArgs, resume::ResumeArgs, run::RunArgs, sign::SignArgs, ticket::TicketArgs,
+    verify::VerifyArgs, verify_package::VerifyPackageArgs,
 };
 use clap::{ArgAction, Parser, Subcommand};
 use std::path::PathBuf;
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     VerifyPackage(VerifyPackageArgs),
     Run(RunArgs),
     Resume(ResumeArgs),
+    Quote(QuoteArgs),
+    Ticket(TicketArgs),
     Prove(ProveArgs),
     Verify(VerifyArgs),
     Diff(DiffArgs),

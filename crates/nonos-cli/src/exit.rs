@@ -54,6 +54,8 @@ exit_classes! {
     Trapped 21 "trapped" "the capsule trapped";
     OutOfFuel 22 "out-of-fuel" "the capsule used up its fuel";
     ContentMissing 23 "content-missing" "the capsule reads content not at hand";
+    Ticket 24 "bad-ticket" "not a ticket, or damaged";
+    TicketRefused 25 "ticket-refused" "the ticket does not count or pay for this run";
 }
 
 impl ExitClass {

@@ -3,6 +3,7 @@
 //! The libraries' errors come in by `From`, so that every command says the same about the same defect.
 
 mod advice;
+mod tickets;
 
 pub(crate) use advice::of_exit;
 

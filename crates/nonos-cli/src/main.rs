@@ -14,6 +14,7 @@ mod example;
 mod execution;
 mod exit;
 mod failure;
+mod fees;
 mod file;
 mod number;
 mod package;
@@ -22,6 +23,7 @@ mod receipt;
 mod record;
 mod signing;
 mod terminal;
+mod ticket;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
@@ -86,6 +88,8 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitClass, Failure> {
         Command::VerifyPackage(args) => command::verify_package::verify_package(&args, context),
         Command::Run(args) => command::run::run(&args, context),
         Command::Resume(args) => command::resume::resume(&args, context),
+        Command::Quote(args) => command::quote::quote(&args, context),
+        Command::Ticket(args) => command::ticket::ticket(&args, context),
         Command::Prove(args) => command::prove::prove(&args, context),
         Command::Verify(args) => command::verify::check(&args, context),
         Command::Diff(args) => command::diff::diff(&args, context),

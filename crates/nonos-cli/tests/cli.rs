@@ -17,5 +17,7 @@ mod making;
 mod negative;
 #[path = "cli/pages.rs"]
 mod pages;
+#[path = "cli/paying.rs"]
+mod paying;
 #[path = "cli/place.rs"]
 mod place;

@@ -92,7 +92,7 @@ pub(crate) fn diff(args: &DiffArgs, context: &Context) -> Result<ExitClass, Fail
     let a_capsule = open(a_path)?;
     let b_capsule = args.b.as_deref().map(open).transpose()?;
     let b_capsule = b_capsule.as_ref().unwrap_or(&a_capsule);
-    let given = args.job.read()?;
+    let given = args.job.files.read()?;
     let b_input = args.input_b.as_ref().map(|path| file::read(path, INPUT_BYTES_MAX, ExitClass::Input)).transpose()?;
     let b_input = b_input.as_ref().unwrap_or(&given.input);
     let content = given.content();

@@ -1,24 +1,31 @@
 //! `nonos prove`: a capsule and its input in, a receipt out.
 
 use crate::{
-    Context,
+    Context, calendar,
     command::run::{JobArgs, parse_ticket},
     execution::{cpu_time, peak_rss_bytes},
     exit::ExitClass,
     failure::Failure,
+    fees::Fees,
     file, number, package, receipt,
     terminal::Terminal,
+    ticket::{self, TicketName},
 };
 use clap::Args;
 use indicatif::ProgressBar;
 use nix::sys::resource::UsageWho;
-use nonos_image::{Salt, UNSALTED};
+use nonos_capsule::Capsule;
+use nonos_image::{Salt, UNSALTED, commit_bytes};
+use nonos_ledger::{DOMAIN_LOCAL, DomainName};
 use nonos_prover::{Progress, Request};
-use nonos_types::{KeyId, TicketId};
+use nonos_types::{Digest, KeyId, TicketId, domain::TAG_INPUT};
 use nonos_vm::{Job, SEGMENT_CYCLES, TicketSeed};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 /// Run a capsule and prove the run.
 ///
@@ -32,7 +39,8 @@ use std::{path::PathBuf, time::Instant};
 #[command(after_help = "Examples:\n    \
     nonos prove my-capsule.mod --input FILE -o run.receipt\n    \
     nonos prove my-capsule.mod --public -o run.receipt --output out.bin\n    \
-    nonos prove my-capsule.mod --input FILE -o run.receipt --json | jq .input_salt")]
+    nonos prove my-capsule.mod --input FILE -o run.receipt --json | jq .input_salt\n    \
+    nonos prove my-capsule.mod --input FILE --input-salt HEX32 --ticket run.ticket --executor HEX64 -o run.receipt")]
 pub(crate) struct ProveArgs {
     /// The capsule.
     #[arg(value_name = "FILE.mod")]
@@ -61,15 +69,25 @@ pub(crate) struct ProveArgs {
     #[arg(long, value_name = "HEX64[@SECONDS]", value_parser = parse_ticket)]
     seed_ticket: Option<TicketSeed>,
 
-    /// The ticket that pays, to be named in the receipt (default: none).
-    #[arg(long, value_name = "HEX64", value_parser = str::parse::<TicketId>)]
-    ticket: Option<TicketId>,
+    /// The ticket that pays (default: none). Its file fixes fuel, seed and time, and is refused when it does not pay for
+    /// this run; its id is only named in the receipt.
+    #[arg(long, value_name = "FILE.ticket|HEX64", value_parser = str::parse::<TicketName>)]
+    ticket: Option<TicketName>,
 
-    /// Who runs it: a key id, to be named in the receipt (default: nobody in particular).
+    /// Where tickets are settled: a chain as CAIP-2 writes it.
+    #[arg(long, value_name = "CHAIN", requires = "ticket", default_value = DOMAIN_LOCAL, value_parser = str::parse::<DomainName>)]
+    domain: DomainName,
+
+    /// A capsule that it is built on and pays royalties to, for the price that the ticket must cover; may be given
+    /// several times.
+    #[arg(long, value_name = "FILE.mod", requires = "ticket")]
+    dependency: Vec<PathBuf>,
+
+    /// Who runs it and is paid: a key id, to be named in the receipt (default: nobody in particular).
     #[arg(long, value_name = "HEX64", value_parser = str::parse::<KeyId>)]
     executor: Option<KeyId>,
 
-    /// The salt of the input commitment (default: random; with --public: zero).
+    /// The salt of the input commitment (default: random; with --public or the file of a ticket: zero).
     #[arg(long, value_name = "HEX32", value_parser = receipt::parse_salt)]
     input_salt: Option<Salt>,
 }
@@ -79,20 +97,29 @@ pub(crate) fn prove(args: &ProveArgs, context: &Context) -> Result<ExitClass, Fa
     let terminal = context.terminal;
     let capsule = package::open(&args.capsule)?;
     package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
-    let given = args.job.read()?;
+    let given = args.job.files.read()?;
     let hiding = !args.public;
     let mut rng = fresh_rng()?;
-    let input_salt = args.input_salt.unwrap_or_else(|| if hiding { draw_salt(&mut rng) } else { UNSALTED });
-    let fuel = super::run::fuel_within(&capsule, args.job.fuel)?;
+    let (terms, input_salt) = match &args.ticket {
+        Some(TicketName::File(path)) => {
+            let salt = args.input_salt.unwrap_or(UNSALTED);
+            let terms = terms_of_file(path, args, &capsule, commit_bytes(TAG_INPUT, salt, &given.input), context)?;
+            (terms, salt)
+        }
+        other => {
+            let ticket_id = if let Some(TicketName::Id(id)) = other { *id } else { TicketId::from_bytes([0; 32]) };
+            let fuel = super::run::fuel_within(&capsule, args.job.fuel)?;
+            let salt = args.input_salt.unwrap_or_else(|| if hiding { draw_salt(&mut rng) } else { UNSALTED });
+            (Terms { ticket_id, seed: args.seed_ticket.unwrap_or_default(), fuel }, salt)
+        }
+    };
     let content = given.content();
-    let job = Job::new(&given.input, input_salt, fuel)?
-        .with_ticket(args.seed_ticket.unwrap_or_default())
-        .with_content(&content);
+    let job = Job::new(&given.input, input_salt, terms.fuel)?.with_ticket(terms.seed).with_content(&content);
     let request = Request {
         image: capsule.image(),
         image_salt: UNSALTED,
         capsule_id: capsule.id(),
-        ticket_id: args.ticket.unwrap_or(TicketId::from_bytes([0; 32])),
+        ticket_id: terms.ticket_id,
         executor_id: args.executor.unwrap_or(KeyId::from_bytes([0; 32])),
         job,
         input_salt,
@@ -138,13 +165,50 @@ pub(crate) fn prove(args: &ProveArgs, context: &Context) -> Result<ExitClass, Fa
         number::bytes(bytes.len() as u64),
         if hiding { "hiding" } else { "hiding nothing" },
     ));
-    if input_salt != UNSALTED {
+    if input_salt != UNSALTED && args.input_salt.is_none() {
         terminal.say(&format!(
             "salt of the input commitment, for whom you show the input: {}",
             receipt::print_salt(input_salt)
         ));
     }
     Ok(ExitClass::Ok)
+}
+
+/// What a ticket fixes about a run.
+struct Terms {
+    ticket_id: TicketId,
+    seed: TicketSeed,
+    fuel: u64,
+}
+
+/// What the file of a ticket fixes, if it pays for this run: looked at before the time is spent.
+fn terms_of_file(
+    path: &Path,
+    args: &ProveArgs,
+    capsule: &Capsule,
+    input_commitment: Digest,
+    context: &Context,
+) -> Result<Terms, Failure> {
+    for (option, given) in [("--fuel", args.job.fuel.is_some()), ("--seed-ticket", args.seed_ticket.is_some())] {
+        if given {
+            let message = format!("{option} cannot be used with the file of a ticket, which fixes that");
+            return Err(Failure::new(ExitClass::Usage, message, format_args!("leave {option} out")));
+        }
+    }
+    let revocations = &args.job.revocations;
+    let signed = ticket::open_named(path)?;
+    let verified = ticket::verify(signed, path, &args.domain, calendar::now_s(), revocations, context)?;
+    let fees = Fees::open(capsule, &args.capsule, &args.dependency, revocations, context)?;
+    let executor = args.executor.ok_or_else(|| {
+        let help = "give the id of your key with --executor HEX64; `nonos key list` shows it";
+        Failure::new(ExitClass::Usage, "a run for a ticket names whom it pays, and nobody is named", help)
+    })?;
+    let signed = verified.signed();
+    signed
+        .check_plan(&fees.table, input_commitment, executor, !args.public)
+        .map_err(|error| Failure::from(error).in_file(path))?;
+    let seed = TicketSeed { seed: signed.seed(), time_s: signed.ticket().issued_s };
+    Ok(Terms { ticket_id: signed.id(), seed, fuel: signed.fuel_cycles(&fees.table) })
 }
 
 /// A generator with a seed from the system.
@@ -156,7 +220,7 @@ pub(crate) fn fresh_rng() -> Result<StdRng, Failure> {
     Ok(StdRng::from_seed(seed))
 }
 
-fn draw_salt(rng: &mut StdRng) -> Salt {
+pub(crate) fn draw_salt(rng: &mut StdRng) -> Salt {
     use rand::Rng;
     core::array::from_fn(|_| (rng.next_u32() & 0xffff) as u16)
 }

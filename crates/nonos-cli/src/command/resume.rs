@@ -51,7 +51,7 @@ pub(crate) fn resume(args: &ResumeArgs, context: &Context) -> Result<ExitClass, 
     let in_file = |error| Failure::from(error).in_file(&args.checkpoint);
     let snapshot = Snapshot::decode(&bytes).map_err(in_file)?;
     drop(bytes);
-    let given = args.job.read()?;
+    let given = args.job.files.read()?;
     let job = given.job(&capsule, args.job.fuel)?.with_ticket(snapshot.ticket());
     let content = given.content();
     let machine = Machine::resume(capsule.image(), UNSALTED, job.with_content(&content), &snapshot).map_err(in_file)?;

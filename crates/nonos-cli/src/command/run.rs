@@ -56,17 +56,12 @@ pub(crate) struct RunArgs {
 /// What a run is given.
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {
-    /// The input (`-` is stdin; default: empty).
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: JobFiles,
 
     /// The cycles that it may spend (default and most: the manifest's fuel).
     #[arg(long, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) fuel: Option<u64>,
-
-    /// Content that it may read by its BLAKE3 hash; may be given several times.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) content: Vec<PathBuf>,
 
     /// Run it though too few of its signers have signed. A signature that does not hold is still refused.
     #[arg(long)]
@@ -75,6 +70,18 @@ pub(crate) struct JobArgs {
     /// Revocations to heed besides those of the home; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub(crate) revocations: Vec<PathBuf>,
+}
+
+/// What a run reads.
+#[derive(Debug, Args)]
+pub(crate) struct JobFiles {
+    /// The input (`-` is stdin; default: empty).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    /// Content that it may read by its BLAKE3 hash; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) content: Vec<PathBuf>,
 }
 
 /// How a run goes and where its results go.
@@ -124,7 +131,7 @@ impl From<EngineName> for Engine {
 pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<ExitClass, Failure> {
     let capsule = package::open(&args.capsule)?;
     let verified = package::verify(&capsule, &args.capsule, args.job.allow_unsigned, &args.job.revocations, context)?;
-    let given = args.job.read()?;
+    let given = args.job.files.read()?;
     let job = given.job(&capsule, args.job.fuel)?.with_ticket(args.seed_ticket.unwrap_or_default());
     let content = given.content();
     let machine = Machine::new(capsule.image(), UNSALTED, job.with_content(&content));
@@ -297,7 +304,12 @@ pub(crate) struct Given {
     content: Vec<Vec<u8>>,
 }
 
-impl JobArgs {
+impl JobFiles {
+    /// Whether there is nothing to read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.input.is_none() && self.content.is_empty()
+    }
+
     /// Reads the files.
     pub(crate) fn read(&self) -> Result<Given, Failure> {
         let input = self.input.as_ref().map(|path| file::read(path, INPUT_BYTES_MAX, ExitClass::Input)).transpose()?;
@@ -325,12 +337,16 @@ impl Given {
 
 /// The fuel of a run: what was asked for, at most what the manifest allows.
 pub(crate) fn fuel_within(capsule: &Capsule, fuel: Option<u64>) -> Result<u64, Failure> {
-    let most = capsule.manifest().fuel_cycles();
-    match fuel {
+    cycles_within("--fuel", fuel, capsule.manifest().fuel_cycles())
+}
+
+/// The cycles that an option asks for, at most what the manifest allows.
+pub(crate) fn cycles_within(option: &str, asked: Option<u64>, most: u64) -> Result<u64, Failure> {
+    match asked {
         Some(asked) if asked > most => Err(Failure::new(
             ExitClass::Usage,
-            format_args!("--fuel {asked} is more than the {most} cycles that the manifest allows"),
-            "leave --fuel out, or change `resources.fuel` in the manifest and build again",
+            format_args!("{option} {asked} is more than the {most} cycles that the manifest allows"),
+            format_args!("leave {option} out, or change `resources.fuel` in the manifest and build again"),
         )),
         asked => Ok(asked.unwrap_or(most)),
     }

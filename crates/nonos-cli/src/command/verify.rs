@@ -1,26 +1,41 @@
 //! `nonos verify`: whether a receipt proves what it states.
 
-use crate::{Context, exit::ExitClass, failure::Failure, file, number, package, receipt};
+use crate::{
+    Context, calendar,
+    exit::ExitClass,
+    failure::Failure,
+    fees::{self, Fees},
+    file, number, package, receipt,
+    ticket::{self, TicketName},
+};
 use clap::Args;
 use nonos_image::{Salt, UNSALTED, commit_bytes};
+use nonos_ledger::{Bill, DOMAIN_LOCAL, DomainName, Participants, Role, SignedTicket};
 use nonos_types::{
     KeyId, TicketId,
     domain::{TAG_INPUT, TAG_OUTPUT},
     limits::{INPUT_BYTES_MAX, OUTPUT_BYTES_MAX},
 };
-use nonos_verifier::{Claim, verify};
+use nonos_verifier::{Claim, VerifiedClaim, verify};
 use serde_json::json;
-use std::{fmt::Write as _, path::PathBuf, time::Instant};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 /// Check that a receipt proves what it states, and say what that is.
 ///
 /// Needs no network and neither the capsule nor the input. With --capsule, --input, --output, --ticket or --executor
 /// it checks as well that the receipt is about these. Ends with 0 only when everything holds, however the run ended:
 /// a run that trapped is proven to have trapped.
+///
+/// With the file of a ticket, and --capsule, it checks everything that the ticket asks for, and says who is paid what.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n    \
     nonos verify run.receipt\n    \
     nonos verify run.receipt --capsule my-capsule.mod --input FILE --input-salt HEX32\n    \
+    nonos verify run.receipt --ticket run.ticket --capsule my-capsule.mod\n    \
     nonos verify run.receipt --write-output out.bin --json | jq .cycles")]
 pub(crate) struct VerifyArgs {
     /// The receipt (`-` is stdin).
@@ -47,9 +62,25 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     write_output: Option<PathBuf>,
 
-    /// The run must have been for this ticket.
-    #[arg(long, value_name = "HEX64", value_parser = str::parse::<TicketId>)]
-    ticket: Option<TicketId>,
+    /// The run must have been for this ticket; with its file, as the ticket asks.
+    #[arg(long, value_name = "FILE.ticket|HEX64", value_parser = str::parse::<TicketName>)]
+    ticket: Option<TicketName>,
+
+    /// Where the ticket is settled: a chain as CAIP-2 writes it.
+    #[arg(long, value_name = "CHAIN", requires = "ticket", default_value = DOMAIN_LOCAL, value_parser = str::parse::<DomainName>)]
+    domain: DomainName,
+
+    /// Whether the ticket counted at this time: 2026-11-23, 2026-11-23T22:00:00Z, or seconds (default: now).
+    #[arg(long, value_name = "TIME", requires = "ticket", value_parser = calendar::parse)]
+    at: Option<u64>,
+
+    /// A capsule that --capsule is built on and pays royalties to, for the bill; may be given several times.
+    #[arg(long, value_name = "FILE.mod", requires_all = ["ticket", "capsule"])]
+    dependency: Vec<PathBuf>,
+
+    /// Revocations to heed besides those of the home; may be given several times.
+    #[arg(long, value_name = "FILE", requires = "ticket")]
+    revocations: Vec<PathBuf>,
 
     /// The run must have been by this key.
     #[arg(long, value_name = "HEX64", value_parser = str::parse::<KeyId>)]
@@ -59,11 +90,20 @@ pub(crate) struct VerifyArgs {
 /// Verifies.
 pub(crate) fn check(args: &VerifyArgs, context: &Context) -> Result<ExitClass, Failure> {
     let (receipt, receipt_bytes) = receipt::open(&args.receipt)?;
+    let ticket = match &args.ticket {
+        Some(TicketName::File(path)) => Some((path, ticket::open_named(path)?)),
+        _ => None,
+    };
     let start = Instant::now();
     let verified = verify(&receipt).map_err(|error| Failure::from(error).in_file(&args.receipt))?;
     let wall = start.elapsed();
     let claim = verified.claim();
-    let compared = compare(args, claim).map_err(|failure| failure.in_file(&args.receipt))?;
+    let ticket_id = match (&args.ticket, &ticket) {
+        (Some(TicketName::Id(id)), _) => Some(*id),
+        (_, file) => file.as_ref().map(|(_, signed)| signed.id()),
+    };
+    let compared = compare(args, ticket_id, claim).map_err(|failure| failure.in_file(&args.receipt))?;
+    let paid = ticket.map(|(path, signed)| bill(signed, path, args, &verified, context)).transpose()?;
     if let Some(path) = &args.write_output {
         let output = receipt.output.as_ref().ok_or_else(|| {
             let message = format!("{}: the output does not travel with this receipt", args.receipt.display());
@@ -91,6 +131,17 @@ pub(crate) fn check(args: &VerifyArgs, context: &Context) -> Result<ExitClass, F
     }
     let (hidden, shown) = secrecy(claim, receipt.output.is_some());
     let _ = writeln!(text, "hidden\n  {hidden}\nin clear\n  {shown}");
+    if let Some((fees, bill)) = &paid {
+        text += "the ticket pays\n";
+        text += &fees.text_of(bill, &everybody);
+        if !bill.unclaimed().is_zero() {
+            let _ = writeln!(
+                text,
+                "  and up to {} to seeders and verifiers, whom a receipt does not name",
+                bill.unclaimed()
+            );
+        }
+    }
     let _ = writeln!(text, "{}, verified in {:.0} ms", number::bytes(receipt_bytes as u64), wall.as_secs_f64() * 1e3);
     let mut value = receipt::json_of_claim(claim);
     let more = json!({
@@ -103,6 +154,7 @@ pub(crate) fn check(args: &VerifyArgs, context: &Context) -> Result<ExitClass, F
         "verify_ms": wall.as_secs_f64() * 1e3,
         "hidden": hidden,
         "in_clear": shown,
+        "bill": paid.map(|(_, bill)| fees::json_of(&bill, &everybody)),
     });
     if let (Some(value), serde_json::Value::Object(more)) = (value.as_object_mut(), more) {
         value.extend(more);
@@ -111,8 +163,37 @@ pub(crate) fn check(args: &VerifyArgs, context: &Context) -> Result<ExitClass, F
     Ok(ExitClass::Ok)
 }
 
+/// Whether the run is the one that a ticket pays for, and who is paid, as far as the receipt says who took part.
+fn bill(
+    signed: SignedTicket,
+    path: &Path,
+    args: &VerifyArgs,
+    verified: &VerifiedClaim,
+    context: &Context,
+) -> Result<(Fees, Bill), Failure> {
+    let capsule_path = args.capsule.as_ref().ok_or_else(|| {
+        let help = "give the capsule with --capsule FILE.mod, or only the ticket's id";
+        Failure::new(ExitClass::Usage, "what a ticket pays stands in the capsule, and none is given", help)
+    })?;
+    let now_s = args.at.unwrap_or_else(calendar::now_s);
+    let ticket = ticket::verify(signed, path, &args.domain, now_s, &args.revocations, context)?;
+    let capsule = package::open(capsule_path)?;
+    let fees = Fees::open(&capsule, capsule_path, &args.dependency, &args.revocations, context)?;
+    let executor = verified.claim().executor_id;
+    let who = Participants { executor, seeders: Vec::new(), verifiers: Vec::new() };
+    let help = "do not pay for it: it is not the run that the ticket asks for";
+    let refused = |error| Failure::from(error).in_file(&args.receipt).with_help(help);
+    let bill = ticket.bill(&fees.table, verified, &who).map_err(refused)?;
+    Ok((fees, bill))
+}
+
+/// A receipt and a fee table name everybody in such a bill.
+const fn everybody(_: Role) -> bool {
+    true
+}
+
 /// Compares the claim with what it should be about; what was compared.
-fn compare(args: &VerifyArgs, claim: &Claim) -> Result<Vec<&'static str>, Failure> {
+fn compare(args: &VerifyArgs, ticket_id: Option<TicketId>, claim: &Claim) -> Result<Vec<&'static str>, Failure> {
     let mut compared = Vec::new();
     let mut same = |what: &'static str, got: String, expected: String, help: &str| {
         if got != expected {
@@ -147,9 +228,9 @@ fn compare(args: &VerifyArgs, claim: &Claim) -> Result<Vec<&'static str>, Failur
         let help = "the file is not what the program put out; --write-output FILE writes that";
         same("output", claim.output_commitment.to_string(), commitment.to_string(), help)?;
     }
-    if let Some(ticket) = args.ticket {
+    if let Some(ticket_id) = ticket_id {
         let help = "ask for a receipt for your ticket";
-        same("ticket", claim.ticket_id.to_string(), ticket.to_string(), help)?;
+        same("ticket", claim.ticket_id.to_string(), ticket_id.to_string(), help)?;
     }
     if let Some(executor) = args.executor {
         let help = "ask whoever ran it for the receipt";

@@ -2,7 +2,8 @@
 
 use crate::assembly::{self, DATA, RESERVED_END, TEXT, bytes_of};
 use nonos_capsule::{
-    Capsule, CapsuleParts, Licences, Lock, ManifestToml, PackFacts, ProofSchema, Recipe, Sbom, program_sha256,
+    Capsule, CapsuleParts, Licences, Lock, LockEntry, ManifestToml, PackFacts, ProofSchema, Recipe, Sbom,
+    program_sha256,
 };
 use nonos_image::{Program, ProgramParts};
 use nonos_keys::{Rotation, SEED_BYTES, SecretKey, Validity};
@@ -55,17 +56,28 @@ pub struct Making {
     pub words: Vec<u32>,
     pub signers: Vec<SecretKey>,
     pub threshold: usize,
+    /// What it is built on, and what its manifest calls that.
+    pub dependencies: Vec<(&'static str, Capsule)>,
 }
 
 impl Making {
     pub fn new(words: Vec<u32>) -> Self {
-        Self { manifest: MANIFEST.to_owned(), words, signers: vec![key(1)], threshold: 1 }
+        Self { manifest: MANIFEST.to_owned(), words, signers: vec![key(1)], threshold: 1, dependencies: Vec::new() }
     }
 
     /// With another text in the manifest.
     pub fn replace(mut self, from: &str, to: &str) -> Self {
         assert!(self.manifest.contains(from), "{from}");
         self.manifest = self.manifest.replace(from, to);
+        self
+    }
+
+    /// With a dependency that is paid so many basis points.
+    pub fn dependency(mut self, name: &'static str, capsule: Capsule, points: u16) -> Self {
+        let (id, version) = (capsule.id(), capsule.manifest().version());
+        self.manifest += &format!("[dependencies]\n{name} = {{ id = \"{id}\", version = \"{version}\" }}\n");
+        self.manifest += &format!("[royalties]\n{name} = {points}\n");
+        self.dependencies.push((name, capsule));
         self
     }
 
@@ -79,12 +91,18 @@ impl Making {
         let program = program(&self.words);
         let facts = PackFacts { program_sha256: program_sha256(&program), dependencies: BTreeMap::new() };
         let manifest = ManifestToml::parse(&self.manifest_toml()).unwrap().pack(&facts).unwrap();
+        let locked = self.dependencies.iter().map(|(name, capsule)| LockEntry {
+            name: (*name).to_owned(),
+            version: capsule.manifest().version().clone(),
+            capsule: capsule.id(),
+            image: capsule.image_id(),
+        });
         let sbom = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1}"#.to_owned();
         Capsule::pack(CapsuleParts {
             proof_schema: ProofSchema::new(manifest.hiding(), manifest.rung()),
             manifest,
             program,
-            lock: Lock::default(),
+            lock: Lock::new(locked.collect()).unwrap(),
             sbom: Sbom::new(sbom).unwrap(),
             recipe: Recipe::Prebuilt(nonos_capsule::PrebuiltRecipe::default()),
             licences: Licences::default(),

@@ -19,7 +19,7 @@ macro_rules! vectors {
             #[test]
             fn $name() {
                 let make = |$place: &$crate::place::Place| { let _ = $make; };
-                $crate::negative::check(stringify!($name), make, $arguments);
+                $crate::negative::check(stringify!($name), make, &$arguments);
             }
         )*
     };
@@ -35,6 +35,8 @@ mod proofs;
 mod running;
 #[path = "negative/signatures.rs"]
 mod signatures;
+#[path = "negative/tickets.rs"]
+mod tickets;
 
 fn check(name: &str, make: impl FnOnce(&Place), arguments: &str) {
     let place = Place::new();
@@ -55,7 +57,7 @@ fn check(name: &str, make: impl FnOnce(&Place), arguments: &str) {
 
 #[test]
 fn there_are_enough_vectors_and_each_golden_file_has_one() {
-    let lists = [author::NAMES, package::NAMES, proofs::NAMES, running::NAMES, signatures::NAMES];
+    let lists = [author::NAMES, package::NAMES, proofs::NAMES, running::NAMES, signatures::NAMES, tickets::NAMES];
     let names: BTreeSet<String> = lists.concat().iter().map(ToString::to_string).collect();
     assert_eq!(names.len(), lists.iter().map(|list| list.len()).sum::<usize>(), "a name stands for one vector");
     assert!(names.len() >= VECTORS_MIN, "{} vectors", names.len());

@@ -58,11 +58,11 @@ impl Place {
         self
     }
 
-    /// Runs `nonos` with these words.
+    /// Runs `nonos` with these words; what stands between single quotes is one.
     pub fn nonos(&self, words: &str) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nonos"));
         command
-            .args(words.split_whitespace())
+            .args(words_of(words))
             .current_dir(self.dir.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -97,6 +97,11 @@ impl Place {
         collect(self.dir.path(), self.dir.path(), &mut files);
         files
     }
+}
+
+fn words_of(line: &str) -> Vec<&str> {
+    let parts = line.split('\'').enumerate();
+    parts.flat_map(|(i, part)| if i % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }).collect()
 }
 
 /// The text with the time that it is now taken out: it is another one every time.
