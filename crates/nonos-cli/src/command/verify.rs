@@ -181,7 +181,7 @@ fn bill(
     let fees = Fees::open(&capsule, capsule_path, &args.dependency, &args.revocations, context)?;
     let executor = verified.claim().executor_id;
     let who = Participants { executor, seeders: Vec::new(), verifiers: Vec::new() };
-    let help = "do not pay for it: it is not the run that the ticket asks for";
+    let help = "do not pay for it: it is not what the ticket promises to pay for";
     let refused = |error| Failure::from(error).in_file(&args.receipt).with_help(help);
     let bill = ticket.bill(&fees.table, verified, &who).map_err(refused)?;
     Ok((fees, bill))

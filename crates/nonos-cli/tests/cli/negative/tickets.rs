@@ -106,6 +106,29 @@ fn only_the_id<'p>(place: &'p Place, ticket: &SignedTicket) -> &'p Place {
     place
 }
 
+/// A receipt for a ticket, made without its file: `executor`, `fuel`, `time_s` and `input` are as given.
+fn by_hand<'p>(
+    place: &'p Place,
+    ticket: &SignedTicket,
+    executor: u8,
+    fuel: u64,
+    time_s: u64,
+    input: &str,
+) -> &'p Place {
+    with(place, ticket);
+    let (id, seed, executor) = (ticket.id(), hex::encode(ticket.seed()), KeyId::from_bytes([executor; 32]));
+    let named = format!("--ticket {id} --seed-ticket {seed}@{time_s} --fuel {fuel} --executor {executor}");
+    place.ok(&format!("prove -q x.mod --public --input {input} {named} -o x.receipt"));
+    place
+}
+
+/// A ticket that counted long ago, with something else in it.
+fn old_asking(change: impl FnOnce(&mut Ticket)) -> SignedTicket {
+    let mut ticket = ticket_at(LONG_AGO_S);
+    change(&mut ticket);
+    sign(ticket, &key(5))
+}
+
 /// A place for a ticket that is to be made.
 fn payer(place: &Place) -> &Place {
     place.store_key("default", &key(5)).write("x.mod", capsule().encode()).write("input", "abcd")
@@ -114,6 +137,7 @@ fn payer(place: &Place) -> &Place {
 const SHOW: &str = "ticket show x.ticket";
 const EXECUTOR: &str = "0100000000000000000000000000000000000000000000000000000000000000";
 const PROVE: &str = "prove x.mod --input input --public --ticket x.ticket --executor 0100000000000000000000000000000000000000000000000000000000000000 -o x.receipt";
+const VERIFY: &str = "verify x.receipt --ticket x.ticket --capsule x.mod --at 2023-11-15";
 const NEW: &str = "ticket new x.mod --input input -o x.ticket";
 
 fn new(more: &str) -> String {
@@ -193,11 +217,28 @@ vectors! {
     receipt_for_no_ticket: |p| {
         with(p, &old());
         p.ok("prove -q x.mod --public --input input -o x.receipt");
-    } => "verify x.receipt --ticket x.ticket --capsule x.mod --at 2023-11-15";
+    } => VERIFY;
     receipt_for_a_ticket_of_which_only_the_id_is_right: |p| only_the_id(p, &old())
-        => "verify x.receipt --ticket x.ticket --capsule x.mod --at 2023-11-15";
+        => VERIFY;
     receipt_for_a_ticket_without_the_capsule: |p| only_the_id(p, &old())
         => "verify x.receipt --ticket x.ticket --at 2023-11-15";
+    receipt_on_another_input_than_the_tickets: |p| by_hand(p, &old(), 1, 50, LONG_AGO_S, "other") => VERIFY;
+    receipt_at_another_time_than_the_tickets: |p| by_hand(p, &old(), 1, 50, LONG_AGO_S + 1, "input") => VERIFY;
+    receipt_with_less_fuel_than_the_ticket_allows: |p| by_hand(p, &old(), 1, 3, LONG_AGO_S, "input") => VERIFY;
+    receipt_by_an_executor_that_the_ticket_does_not_pay: |p| {
+        let ticket = old_asking(|ticket| ticket.executor = Some(KeyId::from_bytes([2; 32])));
+        by_hand(p, &ticket, 1, 50, LONG_AGO_S, "input")
+    } => VERIFY;
+    receipt_in_clear_that_was_to_be_hidden: |p| {
+        by_hand(p, &old_asking(|ticket| ticket.hiding = true), 1, 50, LONG_AGO_S, "input")
+    } => VERIFY;
+    receipt_for_a_ticket_that_promised_too_little: |p| {
+        let ticket = old_asking(|ticket| ticket.fee_ceiling = "0.0001 NONOS".parse().unwrap());
+        by_hand(p, &ticket, 1, 50, LONG_AGO_S, "input")
+    } => VERIFY;
+    receipt_for_a_ticket_of_another_domain: |p| {
+        by_hand(p, &old_asking(|ticket| ticket.domain = "eip155:1".parse().unwrap()), 1, 50, LONG_AGO_S, "input")
+    } => VERIFY;
     receipt_behind_the_deadline: |p| only_the_id(p, &old()) => "verify x.receipt --ticket x.ticket --capsule x.mod";
 
     ticket_new_unsigned: |p| {
