@@ -38,6 +38,18 @@ pub enum Role {
     Verifier,
 }
 
+impl Stream {
+    /// In lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Execution => "execution",
+            Self::Verification => "verification",
+        }
+    }
+}
+
 /// One payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {

@@ -8,6 +8,8 @@ use nonos_capsule::{Capsule, EXECUTION_PRICE_CYCLES, Fees, Manifest, Rung, Verif
 use nonos_types::{Amount, AmountError, BasisPoints, CapsuleId, ImageId, KeyId};
 use thiserror::Error;
 
+mod codec;
+
 /// Deepest chain of dependencies that royalties follow.
 pub const ROYALTY_DEPTH_MAX: usize = 16;
 /// Most royalties of one capsule, those of its dependencies and of theirs counted.

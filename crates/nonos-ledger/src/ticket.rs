@@ -245,8 +245,16 @@ impl SignedTicket {
             return Err(TicketError::Revoked { key: key.id(), at_s: revocation.at(), reason: revocation.reason() });
         }
         // T4: both halves of the signature hold.
-        key.verify(domain::TICKET_SIGNATURE, Hash32::from_bytes(*self.id.as_bytes()), &self.signature)?;
+        self.check_signature()?;
         Ok(VerifiedTicket(self))
+    }
+
+    /// Step T4 alone: whether its payer signed it. Says nothing about whether it counts.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn check_signature(&self) -> Result<(), SignatureError> {
+        self.payer.verify(domain::TICKET_SIGNATURE, Hash32::from_bytes(*self.id.as_bytes()), &self.signature)
     }
 }
 

@@ -30,6 +30,27 @@ pub const TICKET_SIGNATURE: &str = "NONOS ticket signature v1";
 /// Context of what `random` is expanded from in a run that a ticket pays for.
 pub const TICKET_SEED: &str = "NONOS ticket seed v1";
 
+/// Context of an invoice's id.
+pub const INVOICE_ID: &str = "NONOS invoice id v1";
+/// What an invoice's signature covers.
+pub const INVOICE_SIGNATURE: &str = "NONOS invoice signature v1";
+/// Context of an attestation's id.
+pub const ATTESTATION_ID: &str = "NONOS attestation id v1";
+/// What an attestation's signature covers.
+pub const ATTESTATION_SIGNATURE: &str = "NONOS attestation signature v1";
+/// Context of the digest in an attestation: the witness of a check and who checked.
+pub const ATTESTATION_DIGEST: &str = "NONOS attestation digest v1";
+/// Context of the digest of the proofs of a receipt.
+pub const PROOFS: &str = "NONOS proofs v1";
+/// Context of the witness of a check of a receipt.
+pub const WITNESS: &str = "NONOS verification witness v1";
+/// Context of the order in which verifiers are drawn.
+pub const VERIFIER_DRAW: &str = "NONOS verifier draw v1";
+/// Context of the order in which tickets and receipts come when not all of them can be paid.
+pub const PAY_ORDER: &str = "NONOS pay order v1";
+/// Context of the hash of a record of a journal.
+pub const JOURNAL: &str = "NONOS journal v1";
+
 /// Tag (first element) of the layout block of an image id.
 pub const TAG_IMAGE: u16 = 0x4901;
 /// Tag of the header block of a committed byte string that is a run's input.
@@ -44,3 +65,7 @@ pub const TAG_CHECKPOINT: u16 = 0x4905;
 pub const TAG_CONTENT_EVENT: u16 = 0x4906;
 /// Tag of a block of the `random` stream.
 pub const TAG_RANDOM: u16 = 0x4907;
+/// Tag of the header block of the root over the receipts of a batch.
+pub const TAG_RECEIPTS: u16 = 0x4908;
+/// Tag of the header block of the root over accounts.
+pub const TAG_ACCOUNTS: u16 = 0x4909;

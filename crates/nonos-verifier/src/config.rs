@@ -7,12 +7,17 @@
 
 use crate::parameters::{ParameterSet, Parameters};
 use alloc::sync::Arc;
-use core::{convert::Infallible, fmt};
+use core::{
+    any::Any,
+    convert::Infallible,
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+};
 use nonos_air::F;
 use p3_challenger::{CanObserve, DuplexChallenger};
 use p3_commit::{ExtensionMmcs, UnivariateStarkPcs};
 use p3_dft::Radix2DitParallel;
-use p3_field::{Field, PrimeCharacteristicRing, extension::QuinticTrinomialExtensionField};
+use p3_field::{Field, PrimeCharacteristicRing, PrimeField32, extension::QuinticTrinomialExtensionField};
 use p3_fri::{FriParameters, HidingFriPcs, TwoAdicFriPcs};
 use p3_koala_bear::{Poseidon2KoalaBear, default_koalabear_poseidon2_16, default_koalabear_poseidon2_24};
 use p3_merkle_tree::{MerkleTreeHidingMmcs, MerkleTreeMmcs};
@@ -58,18 +63,53 @@ pub type HidingConfig = Config<HidingPcs>;
 /// The same function as the compression of `nonos-image`. The addition makes it one-way: without it anyone runs the
 /// permutation backwards from a digest.
 #[derive(Debug, Clone)]
-pub struct NodeHash(Perm16);
+pub struct NodeHash {
+    permutation: Perm16,
+    /// Where a verifier sums up what it saw.
+    sum: Option<Arc<WitnessSum>>,
+}
+
+/// What came up in the compressions of a check and stands in no proof: a compression keeps half of what the permutation
+/// gives, and the other half is summed up here, so that the sum is known only to whoever computed every compression.
+///
+/// Sums, one for each of the eight elements, modulo 2^32: they do not depend on the order of the compressions.
+#[derive(Debug, Default)]
+pub struct WitnessSum([AtomicU32; DIGEST]);
+
+impl WitnessSum {
+    fn add(&self, dropped: &[F]) {
+        for (sum, element) in self.0.iter().zip(dropped) {
+            sum.fetch_add(element.as_canonical_u32(), Ordering::Relaxed);
+        }
+    }
+
+    /// The sums, low byte first.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 4 * DIGEST] {
+        let mut bytes = [0; 4 * DIGEST];
+        for (four, sum) in bytes.chunks_mut(4).zip(&self.0) {
+            four.copy_from_slice(&sum.load(Ordering::Relaxed).to_le_bytes());
+        }
+        bytes
+    }
+}
 
 impl<T> PseudoCompressionFunction<[T; DIGEST], 2> for NodeHash
 where
-    T: PrimeCharacteristicRing + Copy,
+    T: PrimeCharacteristicRing + Copy + Any,
     Perm16: CryptographicPermutation<[T; 16]>,
 {
     fn compress(&self, [left, right]: [[T; DIGEST]; 2]) -> [T; DIGEST] {
         let mut state = [T::ZERO; 16];
         state[..DIGEST].copy_from_slice(&left);
         state[DIGEST..].copy_from_slice(&right);
-        self.0.permute_mut(&mut state);
+        self.permutation.permute_mut(&mut state);
+        // A verifier hashes elements one by one; packed ones are a prover's, and it has no sum.
+        if let Some(sum) = &self.sum
+            && let Some(state) = (&state as &dyn Any).downcast_ref::<[F; 16]>()
+        {
+            sum.add(&state[DIGEST..]);
+        }
         core::array::from_fn(|i| state[i] + left[i])
     }
 }
@@ -181,11 +221,21 @@ impl PublicConfig {
     /// A configuration for proving and for verifying. `seed` is what the transcript starts with: the digest of the
     /// machine and all that the claim binds.
     pub fn new(set: ParameterSet, seed: &[F]) -> Result<Self, WrongSet> {
+        Self::with_sum(set, seed, None)
+    }
+
+    /// A configuration for verifying, that sums up what comes up.
+    pub fn summing(set: ParameterSet, seed: &[F], sum: &Arc<WitnessSum>) -> Result<Self, WrongSet> {
+        Self::with_sum(set, seed, Some(sum))
+    }
+
+    fn with_sum(set: ParameterSet, seed: &[F], sum: Option<&Arc<WitnessSum>>) -> Result<Self, WrongSet> {
         if set.is_hiding() {
             return Err(WrongSet(set));
         }
         let numbers = set.parameters();
-        let mmcs = public_mmcs(set);
+        let (leaf, node) = hashes(sum);
+        let mmcs = PublicMmcs::new(leaf, node, numbers.cap_height);
         let fri = fri_parameters(&numbers, ExtensionMmcs::new(mmcs.clone()));
         let pcs = PublicPcs::new(Dft::default(), mmcs, fri);
         Ok(Self { pcs: Arc::new(pcs), challenger: transcript(set, seed), set })
@@ -195,21 +245,31 @@ impl PublicConfig {
 impl HidingConfig {
     /// A configuration that verifies; it has nothing to mask with. `seed` as in [`PublicConfig::new`].
     pub fn for_verifier(set: ParameterSet, seed: &[F]) -> Result<Self, WrongSet> {
-        Self::with_masks(set, seed, || Masks(None))
+        Self::with_masks(set, seed, None, || Masks(None))
+    }
+
+    /// As [`HidingConfig::for_verifier`], and sums up what comes up.
+    pub fn summing(set: ParameterSet, seed: &[F], sum: &Arc<WitnessSum>) -> Result<Self, WrongSet> {
+        Self::with_masks(set, seed, Some(sum), || Masks(None))
     }
 
     /// A configuration that proves. `entropy` is fresh from the operating system, for this one proof.
     pub fn for_prover(set: ParameterSet, seed: &[F], entropy: [u8; 32]) -> Result<Self, WrongSet> {
         let mut root = Masks::from_seed(entropy);
-        Self::with_masks(set, seed, || Masks::from_rng(&mut root))
+        Self::with_masks(set, seed, None, || Masks::from_rng(&mut root))
     }
 
-    fn with_masks(set: ParameterSet, seed: &[F], mut masks: impl FnMut() -> Masks) -> Result<Self, WrongSet> {
+    fn with_masks(
+        set: ParameterSet,
+        seed: &[F],
+        sum: Option<&Arc<WitnessSum>>,
+        mut masks: impl FnMut() -> Masks,
+    ) -> Result<Self, WrongSet> {
         if !set.is_hiding() {
             return Err(WrongSet(set));
         }
         let numbers = set.parameters();
-        let (leaf, node) = hashes();
+        let (leaf, node) = hashes(sum);
         // Three generators, each with its own seed: salts of columns, salts of folded words, masks.
         let columns = HidingMmcs::new(leaf.clone(), node.clone(), numbers.cap_height, masks());
         let folded = HidingMmcs::new(leaf, node, numbers.cap_height, masks());
@@ -222,12 +282,13 @@ impl HidingConfig {
 /// The Merkle trees of a public set.
 #[must_use]
 pub fn public_mmcs(set: ParameterSet) -> PublicMmcs {
-    let (leaf, node) = hashes();
+    let (leaf, node) = hashes(None);
     PublicMmcs::new(leaf, node, set.parameters().cap_height)
 }
 
-fn hashes() -> (LeafHash, NodeHash) {
-    (LeafHash::new(default_koalabear_poseidon2_24()), NodeHash(default_koalabear_poseidon2_16()))
+fn hashes(sum: Option<&Arc<WitnessSum>>) -> (LeafHash, NodeHash) {
+    let node = NodeHash { permutation: default_koalabear_poseidon2_16(), sum: sum.cloned() };
+    (LeafHash::new(default_koalabear_poseidon2_24()), node)
 }
 
 const fn fri_parameters<M>(numbers: &Parameters, mmcs: M) -> FriParameters<M> {

@@ -12,7 +12,7 @@ pub mod claim;
 pub mod receipt;
 pub mod verify;
 
-pub use claim::{Claim, Status};
+pub use claim::{Claim, ClaimError, Status};
 pub use receipt::Receipt;
 pub use verify::{VerifiedClaim, VerifyError, verify};
 pub mod codec;

@@ -5,12 +5,12 @@
 use crate::{
     claim::{Claim, Status},
     codec,
-    config::{HASHES, HidingConfig, PublicConfig, SALT, TRANSCRIPT_TAG},
+    config::{HASHES, HidingConfig, PublicConfig, SALT, TRANSCRIPT_TAG, WitnessSum},
     parameters::{ParameterSet, security},
     proof,
     receipt::{Receipt, SegmentProof},
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use nonos_air::{
     F,
     machine::{Chip, Table},
@@ -19,7 +19,10 @@ use nonos_air::{
 };
 use nonos_image::{CheckpointState, Compressor, Tree, UNSALTED, commit_bytes};
 use nonos_isa::{Grants, Trap};
-use nonos_types::{Digest, domain::TAG_OUTPUT};
+use nonos_types::{
+    Digest, Hash32,
+    domain::{self, TAG_OUTPUT},
+};
 use p3_field::PrimeCharacteristicRing;
 use thiserror::Error;
 
@@ -42,6 +45,8 @@ pub struct VerifiedClaim {
     claim: Claim,
     bits_proven: u32,
     bits_conjectured: u32,
+    proofs: Hash32,
+    witness: Hash32,
 }
 
 impl VerifiedClaim {
@@ -49,6 +54,19 @@ impl VerifiedClaim {
     #[must_use]
     pub const fn claim(&self) -> &Claim {
         &self.claim
+    }
+
+    /// Names the proofs that were checked: a hash over all of them. The same claim can be proven more than once.
+    #[must_use]
+    pub const fn proofs(&self) -> Hash32 {
+        self.proofs
+    }
+
+    /// What came up while these proofs were checked and stands in none of them: who knows it has computed every
+    /// compression of their Merkle paths, at the places that the transcript gave, or was told by somebody who has.
+    #[must_use]
+    pub const fn witness(&self) -> Hash32 {
+        self.witness
     }
 
     /// The proven security of the weakest segment's proof, in bits.
@@ -234,11 +252,16 @@ pub fn verify(receipt: &Receipt) -> Result<VerifiedClaim, VerifyError> {
     let mut at = claim.first;
     let mut cycles = 0u64;
     let mut bits = (u32::MAX, u32::MAX);
+    let mut proofs = blake3::Hasher::new_derive_key(domain::PROOFS);
+    let mut witness = blake3::Hasher::new_derive_key(domain::WITNESS);
     for (number, segment) in (0..).zip(&receipt.segments) {
         let statement = statement(receipt, number, at, cycles, segment)?;
         // V6: its proof.
-        let (proven, conjectured) = check(claim, &statement, segment)?;
+        let sum = Arc::new(WitnessSum::default());
+        let (proven, conjectured) = check(claim, &statement, segment, &sum)?;
         bits = (bits.0.min(proven), bits.1.min(conjectured));
+        proofs.update(blake3::hash(&segment.proof).as_bytes());
+        witness.update(&sum.to_bytes());
         at = segment.end;
         cycles = cycles.saturating_add(u64::from(segment.cycles));
     }
@@ -250,7 +273,9 @@ pub fn verify(receipt: &Receipt) -> Result<VerifiedClaim, VerifyError> {
     if cycles != claim.cycles {
         return Err(VerifyError::Cycles { got: cycles, claimed: claim.cycles });
     }
-    Ok(VerifiedClaim { claim: *claim, bits_proven: bits.0, bits_conjectured: bits.1 })
+    let digest = |hasher: blake3::Hasher| Hash32::from_bytes(*hasher.finalize().as_bytes());
+    let (proofs, witness) = (digest(proofs), digest(witness));
+    Ok(VerifiedClaim { claim: *claim, bits_proven: bits.0, bits_conjectured: bits.1, proofs, witness })
 }
 
 /// What a segment's proof must be about, from the claim and what came before it. Step V5; the prover uses it as well.
@@ -317,7 +342,12 @@ pub fn statement(
 }
 
 /// Step V6 for one segment: bits proven and conjectured.
-fn check(claim: &Claim, statement: &Statement, segment: &SegmentProof) -> Result<(u32, u32), VerifyError> {
+fn check(
+    claim: &Claim,
+    statement: &Statement,
+    segment: &SegmentProof,
+    sum: &Arc<WitnessSum>,
+) -> Result<(u32, u32), VerifyError> {
     let number = statement.segment;
     let refused = |why: String| VerifyError::Proof { segment: number, why };
     let tables = statement.tables();
@@ -332,10 +362,11 @@ fn check(claim: &Claim, statement: &Statement, segment: &SegmentProof) -> Result
     let values = statement.public_values();
     let shape = if statement.set.is_hiding() {
         let config =
-            HidingConfig::for_verifier(statement.set, &seed).map_err(|error| refused(alloc::format!("{error}")))?;
+            HidingConfig::summing(statement.set, &seed, sum).map_err(|error| refused(alloc::format!("{error}")))?;
         proof::verify(&config, &tables, &values, &segment.proof).map_err(|error| refused(alloc::format!("{error}")))?
     } else {
-        let config = PublicConfig::new(statement.set, &seed).map_err(|error| refused(alloc::format!("{error}")))?;
+        let config =
+            PublicConfig::summing(statement.set, &seed, sum).map_err(|error| refused(alloc::format!("{error}")))?;
         proof::verify(&config, &tables, &values, &segment.proof).map_err(|error| refused(alloc::format!("{error}")))?
     };
     let bits = security(shape.tables(), statement.set);
