@@ -130,6 +130,21 @@ impl Attestation {
     }
 }
 
+#[cfg(test)]
+impl Attestation {
+    /// With a signature of something else, as [`crate::SignedTicket::with_any_signature`].
+    pub(crate) const fn with_any_signature(
+        ticket: TicketId,
+        claim: Hash32,
+        proofs: Hash32,
+        digest: Hash32,
+        verifier: PublicKey,
+        signature: Signature,
+    ) -> Self {
+        Self { ticket, claim, proofs, digest, verifier, signature }
+    }
+}
+
 fn write(w: &mut Writer, ticket: TicketId, claim: Hash32, proofs: Hash32, digest: Hash32) {
     w.raw(&ATTESTATION_MAGIC);
     w.u16(ATTESTATION_VERSION);

@@ -140,7 +140,7 @@ pub fn audit<B: Book>(book: &B, progress: &mut dyn FnMut(u64)) -> Result<Audit, 
         };
         signature.map_err(|why| AuditError::Signature { seq, why })?;
         // A3: what the event leads to.
-        fresh.restore(record.event, record.time_s).map_err(|why| match why {
+        fresh.restore(&record.event, record.time_s).map_err(|why| match why {
             LedgerError::Refused(why) => AuditError::Replay { seq, why: why.to_string() },
             why => AuditError::Replay { seq, why: why.to_string() },
         })?;
@@ -192,7 +192,7 @@ fn compare<B: Book>(
 ) -> Result<(), AuditError<B::Error>> {
     fn same<T: PartialEq, E>(
         what: &'static str,
-        which: impl ToString,
+        which: &impl ToString,
         got: Result<T, E>,
         expected: Result<T, std::convert::Infallible>,
     ) -> Result<(), AuditError<E>> {
@@ -205,7 +205,7 @@ fn compare<B: Book>(
     }
     let Ok(Some(head)) = fresh.head() else { return Err(AuditError::NotOpened) };
     for seq in 0..head.entries {
-        same("entry", seq, book.entry(seq), fresh.entry(seq))?;
+        same("entry", &seq, book.entry(seq), fresh.entry(seq))?;
     }
     let Ok(accounts) = fresh.accounts();
     let known = book.accounts().map_err(AuditError::Book)?;
@@ -219,15 +219,15 @@ fn compare<B: Book>(
         }
     }
     for ticket in tickets {
-        same("ticket", ticket, book.ticket(*ticket), fresh.ticket(*ticket))?;
+        same("ticket", &ticket, book.ticket(*ticket), fresh.ticket(*ticket))?;
     }
     for verifier in verifiers {
-        same("the conduct of", verifier, book.conduct(*verifier), fresh.conduct(*verifier))?;
+        same("the conduct of", &verifier, book.conduct(*verifier), fresh.conduct(*verifier))?;
     }
     for number in 0..head.batch {
-        same("batch", number, book.batch(number), fresh.batch(number))?;
+        same("batch", &number, book.batch(number), fresh.batch(number))?;
     }
-    same("the open batch", "", book.open(), fresh.open())?;
-    same("the list of deadlines", "", book.due(u64::MAX, usize::MAX), fresh.due(u64::MAX, usize::MAX))?;
-    same("the head", "", book.head(), Ok(Some(head)))
+    same("the open batch", &"", book.open(), fresh.open())?;
+    same("the list of deadlines", &"", book.due(u64::MAX, usize::MAX), fresh.due(u64::MAX, usize::MAX))?;
+    same("the head", &"", book.head(), Ok(Some(head)))
 }

@@ -41,7 +41,7 @@ pub struct Batch {
     pub net: Vec<(AccountId, i128)>,
     /// Root over `receipts`.
     pub receipts_root: Digest,
-    /// Root over all accounts as they stand after it.
+    /// Root over the balances of all accounts as they stand after it.
     pub accounts_root: Digest,
     /// The event that said it was settled.
     pub settled: Option<u64>,
@@ -124,18 +124,26 @@ pub struct Opening {
 /// Root over receipts, in the order given.
 #[must_use]
 pub fn receipts_root(c: &Compressor, receipts: &[PaidReceipt]) -> Digest {
-    root(c, TAG_RECEIPTS, levels(c, receipts.iter().map(|paid| receipt_leaf(c, paid)).collect()), receipts.len())
+    root(c, TAG_RECEIPTS, &levels(c, receipts.iter().map(|paid| receipt_leaf(c, paid)).collect()), receipts.len())
 }
 
-/// Root over accounts, in the order given: ascending.
+/// Root over the balances of accounts, in the order given: ascending, without those at 0. So it says where everybody
+/// stands and nothing of how they came there.
 #[must_use]
-pub fn accounts_root(c: &Compressor, accounts: &[(AccountId, Account)]) -> Digest {
-    root(c, TAG_ACCOUNTS, account_levels(c, accounts), accounts.len())
+pub fn accounts_root(c: &Compressor, accounts: &[(AccountId, i128)]) -> Digest {
+    root(c, TAG_ACCOUNTS, &account_levels(c, accounts), accounts.len())
 }
 
-/// The way from an account to the root over all accounts; none when it is not among them.
+/// What [`accounts_root`] is over.
 #[must_use]
-pub fn open_account(c: &Compressor, accounts: &[(AccountId, Account)], id: AccountId) -> Option<Opening> {
+pub fn balances(accounts: &[(AccountId, Account)]) -> Vec<(AccountId, i128)> {
+    let balances = accounts.iter().map(|(id, account)| (*id, account.balance()));
+    balances.filter(|(_, balance)| *balance != 0).collect()
+}
+
+/// The way from an account to the root over all balances; none when it is not among them.
+#[must_use]
+pub fn open_account(c: &Compressor, accounts: &[(AccountId, i128)], id: AccountId) -> Option<Opening> {
     let at = accounts.binary_search_by_key(&id, |(id, _)| *id).ok()?;
     let levels = account_levels(c, accounts);
     let beside = levels.iter().enumerate().take(levels.len() - 1).map(|(height, level)| {
@@ -145,30 +153,32 @@ pub fn open_account(c: &Compressor, accounts: &[(AccountId, Account)], id: Accou
     Some(Opening { index: at as u32, count: accounts.len() as u32, siblings: beside.collect() })
 }
 
-/// Whether an account stood like that under a root.
+/// Whether an account had this balance under a root.
 #[must_use]
-pub fn account_is_in(c: &Compressor, root: Digest, id: AccountId, account: Account, opening: &Opening) -> bool {
+pub fn account_is_in(c: &Compressor, root: Digest, id: AccountId, balance: i128, opening: &Opening) -> bool {
     let Opening { index, count, siblings } = opening;
     // The height follows from the count: no root has leaves at two heights.
     let height = count.checked_next_power_of_two().map_or(32, u32::trailing_zeros) as usize;
     if index >= count || siblings.len() != height {
         return false;
     }
-    let top = siblings.iter().enumerate().fold(account_leaf(c, id, account), |node, (height, beside)| {
+    let top = siblings.iter().enumerate().fold(account_leaf(c, id, balance), |node, (height, beside)| {
         if index >> height & 1 == 0 { c.pair(node, *beside) } else { c.pair(*beside, node) }
     });
     c.pair(top, header(c, TAG_ACCOUNTS, *count as usize)) == root
 }
 
-fn account_levels(c: &Compressor, accounts: &[(AccountId, Account)]) -> Vec<Vec<Digest>> {
-    levels(c, accounts.iter().map(|(id, account)| account_leaf(c, *id, *account)).collect())
+fn account_levels(c: &Compressor, accounts: &[(AccountId, i128)]) -> Vec<Vec<Digest>> {
+    levels(c, accounts.iter().map(|(id, balance)| account_leaf(c, *id, *balance)).collect())
 }
 
-fn account_leaf(c: &Compressor, id: AccountId, account: Account) -> Digest {
-    let mut kind = [0; 16];
-    kind[0] = id.kind as u16;
-    let whose = c.pair(c.block(limbs(id.key.as_bytes())), c.block(kind));
-    c.pair(whose, c.block(limbs(&account.to_bytes())))
+fn account_leaf(c: &Compressor, id: AccountId, balance: i128) -> Digest {
+    let mut rest = [0; 16];
+    rest[0] = id.kind as u16;
+    for (limb, two) in rest[8..].iter_mut().zip(balance.to_le_bytes().chunks(2)) {
+        *limb = u16::from_le_bytes([two[0], two[1]]);
+    }
+    c.pair(c.block(limbs(id.key.as_bytes())), c.block(rest))
 }
 
 fn receipt_leaf(c: &Compressor, paid: &PaidReceipt) -> Digest {
@@ -186,7 +196,7 @@ fn levels(c: &Compressor, leaves: Vec<Digest>) -> Vec<Vec<Digest>> {
     levels
 }
 
-fn root(c: &Compressor, tag: u16, levels: Vec<Vec<Digest>>, count: usize) -> Digest {
+fn root(c: &Compressor, tag: u16, levels: &[Vec<Digest>], count: usize) -> Digest {
     let top = levels.last().and_then(|level| level.first()).copied().unwrap_or(Digest::ZERO);
     c.pair(top, header(c, tag, count))
 }
@@ -201,4 +211,61 @@ fn header(c: &Compressor, tag: u16, count: usize) -> Digest {
 
 fn limbs(bytes: &[u8; 32]) -> [u16; 16] {
     core::array::from_fn(|i| u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::AccountKind;
+
+    fn account(number: u8) -> AccountId {
+        AccountId::new(AccountKind::Executor, KeyId::from_bytes([number; 32]))
+    }
+
+    #[test]
+    fn every_balance_opens_under_the_root_and_nothing_else_does() {
+        let c = Compressor::new();
+        for count in [1usize, 2, 3, 4, 5, 8, 9] {
+            let accounts: Vec<(AccountId, i128)> =
+                (0..count).map(|at| (account(at as u8), at as i128 * 1_000_003 - 5)).collect();
+            let root = accounts_root(&c, &accounts);
+            for (id, balance) in &accounts {
+                let opening = open_account(&c, &accounts, *id).unwrap();
+                assert!(account_is_in(&c, root, *id, *balance, &opening));
+                assert!(!account_is_in(&c, root, *id, *balance + 1, &opening), "another balance");
+                assert!(!account_is_in(&c, root, account(99), *balance, &opening), "another account");
+                let escrow = AccountId::new(AccountKind::Escrow, id.key);
+                assert!(!account_is_in(&c, root, escrow, *balance, &opening), "another kind");
+                let mut other = opening.clone();
+                other.count += 1;
+                assert!(!account_is_in(&c, root, *id, *balance, &other), "another count");
+                let mut other = opening.clone();
+                other.index ^= 1;
+                assert!(!account_is_in(&c, root, *id, *balance, &other), "another place");
+                let mut other = opening;
+                other.siblings.push(Digest::ZERO);
+                assert!(!account_is_in(&c, root, *id, *balance, &other), "another height");
+            }
+            assert_eq!(open_account(&c, &accounts, account(99)), None);
+            // What fills a level up is no account.
+            let filler = Opening { index: count as u32, count: count as u32 + 1, siblings: Vec::new() };
+            assert!(!account_is_in(&c, root, account(0), 0, &filler));
+        }
+    }
+
+    #[test]
+    fn an_inner_node_is_no_leaf() {
+        let c = Compressor::new();
+        let receipts: Vec<PaidReceipt> = (0..4u8)
+            .map(|at| PaidReceipt {
+                ticket: TicketId::from_bytes([at; 32]),
+                executor: KeyId::from_bytes([9; 32]),
+                claim: Hash32::from_bytes([7; 32]),
+            })
+            .collect();
+        let root = receipts_root(&c, &receipts);
+        assert_ne!(root, receipts_root(&c, &receipts[..3]));
+        assert_ne!(root, receipts_root(&c, &receipts[..2]));
+        assert_ne!(receipts_root(&c, &[]), receipts_root(&c, &receipts[..1]));
+    }
 }

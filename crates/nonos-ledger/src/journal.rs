@@ -30,12 +30,7 @@ impl Record {
     /// Canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        w.u64(self.seq);
-        w.raw(self.previous.as_bytes());
-        w.u64(self.time_s);
-        self.event.write(&mut w);
-        w.finish()
+        record_bytes(self.seq, self.previous, self.time_s, &self.event)
     }
 
     /// Reads what [`Record::to_bytes`] gave, and nothing after it.
@@ -51,6 +46,15 @@ impl Record {
         r.finish()?;
         Ok(Self { seq, previous, time_s, event })
     }
+}
+
+pub(crate) fn record_bytes(seq: u64, previous: Hash32, time_s: u64, event: &Event) -> Vec<u8> {
+    let mut w = Writer::new();
+    w.u64(seq);
+    w.raw(previous.as_bytes());
+    w.u64(time_s);
+    event.write(&mut w);
+    w.finish()
 }
 
 /// The hash that the next record is bound to.

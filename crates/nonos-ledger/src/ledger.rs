@@ -12,7 +12,7 @@ use crate::{
     domain_name::DomainName,
     event::Event,
     fees::FeeTable,
-    journal::{Record, record_hash},
+    journal::{record_bytes, record_hash},
     receipt::VerifiedReceipt,
     refusal::Refusal,
     ticket::{SignedTicket, VerifiedTicket},
@@ -89,12 +89,35 @@ impl<B: Book> Ledger<B> {
         self.0
     }
 
+    /// The entries of an event, in order.
+    ///
+    /// # Errors
+    /// Those of the book.
+    pub fn entries_of(book: &B, event: u64) -> Result<Vec<Entry>, B::Error> {
+        let count = book.head()?.map_or(0, |head| head.entries);
+        // Entries stand in the order of their events.
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match book.entry(middle)? {
+                Some(entry) if entry.event < event => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        let mut entries = Vec::new();
+        while let Some(entry) = book.entry(low)?.filter(|entry| entry.event == event) {
+            entries.push(entry);
+            low += 1;
+        }
+        Ok(entries)
+    }
+
     /// Opens it: where it settles, and what any one payer may owe unless told otherwise.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub fn open(&mut self, domain: DomainName, limit: Amount, now_s: u64) -> Outcome<B, Applied> {
-        self.append(Event::Opened { domain, limit }, now_s)
+        self.append(&Event::Opened { domain, limit }, now_s)
     }
 
     /// Sets what a payer may owe. What it owes already is not touched.
@@ -102,7 +125,7 @@ impl<B: Book> Ledger<B> {
     /// # Errors
     /// [`LedgerError`].
     pub fn set_limit(&mut self, payer: KeyId, limit: Amount, now_s: u64) -> Outcome<B, Applied> {
-        self.append(Event::LimitSet { payer, limit }, now_s)
+        self.append(&Event::LimitSet { payer, limit }, now_s)
     }
 
     /// Takes a ticket and sets its ceiling aside: what an executor does before it begins to work.
@@ -122,7 +145,7 @@ impl<B: Book> Ledger<B> {
             return Err(Refusal::Exposure { payer, exposure, wanted, limit }.into());
         }
         self.learn(table, now_s)?;
-        self.append(Event::Promised { ticket: Box::new(signed.clone()) }, now_s)
+        self.append(&Event::Promised { ticket: Box::new(signed.clone()) }, now_s)
     }
 
     /// Takes a verified receipt: pays it, or lets it wait, or notes that it disputes another one.
@@ -138,7 +161,7 @@ impl<B: Book> Ledger<B> {
         }
         self.learn(receipt.table(), now_s)?;
         if known.is_none_or(|record| record.state == TicketState::Voided) {
-            self.append(Event::Promised { ticket: Box::new(signed.clone()) }, now_s)?;
+            self.append(&Event::Promised { ticket: Box::new(signed.clone()) }, now_s)?;
         }
         let event = Event::Received {
             claim: Box::new(*receipt.claim()),
@@ -146,7 +169,7 @@ impl<B: Book> Ledger<B> {
             proofs: receipt.proofs(),
             witness: receipt.witness(),
         };
-        self.append(event, now_s)
+        self.append(&event, now_s)
     }
 
     /// Takes an attestation about a receipt that is known. The signature is checked here: a wrong attestation is a fault
@@ -161,7 +184,7 @@ impl<B: Book> Ledger<B> {
         now_s: u64,
     ) -> Result<Applied, AttestError<B::Error>> {
         attestation.verify()?;
-        Ok(self.append(Event::Attested { executor, attestation: Box::new(attestation.clone()) }, now_s)?)
+        Ok(self.append(&Event::Attested { executor, attestation: Box::new(attestation.clone()) }, now_s)?)
     }
 
     /// Gives back what was set aside for tickets whose deadline passed without a receipt; at most so many of them.
@@ -170,7 +193,7 @@ impl<B: Book> Ledger<B> {
     /// [`LedgerError`].
     pub fn void_due(&mut self, now_s: u64, most: usize) -> Outcome<B, Vec<Applied>> {
         let due = self.0.due(now_s.saturating_sub(CLOCK_SKEW_SECONDS_MAX), most).book()?;
-        due.into_iter().map(|ticket| self.append(Event::Voided { ticket }, now_s)).collect()
+        due.into_iter().map(|ticket| self.append(&Event::Voided { ticket }, now_s)).collect()
     }
 
     /// Closes the open batch: decides what is paid, draws verifiers, and computes what it comes to.
@@ -178,7 +201,7 @@ impl<B: Book> Ledger<B> {
     /// # Errors
     /// [`LedgerError`].
     pub fn close(&mut self, now_s: u64) -> Outcome<B, Applied> {
-        self.append(Event::Closed, now_s)
+        self.append(&Event::Closed, now_s)
     }
 
     /// Notes that a batch was paid outside of this ledger.
@@ -186,7 +209,7 @@ impl<B: Book> Ledger<B> {
     /// # Errors
     /// [`LedgerError`].
     pub fn settle(&mut self, batch: u64, now_s: u64) -> Outcome<B, Applied> {
-        self.append(Event::Settled { batch }, now_s)
+        self.append(&Event::Settled { batch }, now_s)
     }
 
     /// Applies a record of one's own journal again. Says nothing about whether what it states was ever verified: whoever
@@ -194,7 +217,7 @@ impl<B: Book> Ledger<B> {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn restore(&mut self, event: Event, time_s: u64) -> Outcome<B, Applied> {
+    pub fn restore(&mut self, event: &Event, time_s: u64) -> Outcome<B, Applied> {
         self.append(event, time_s)
     }
 
@@ -208,26 +231,26 @@ impl<B: Book> Ledger<B> {
         match self.0.terms(table.capsule_id()).book()? {
             Some(known) if known == *table => Ok(()),
             Some(_) => Err(Refusal::TermsDiffer { capsule: table.capsule_id() }.into()),
-            None => self.append(Event::Terms { table: Box::new(table.clone()) }, now_s).map(|_| ()),
+            None => self.append(&Event::Terms { table: Box::new(table.clone()) }, now_s).map(|_| ()),
         }
     }
 
-    fn append(&mut self, event: Event, time_s: u64) -> Outcome<B, Applied> {
+    fn append(&mut self, event: &Event, time_s: u64) -> Outcome<B, Applied> {
         let known = self.0.head().book()?;
-        let head = match (&event, known) {
+        let head = match (event, known) {
             (Event::Opened { .. }, Some(head)) => return Err(Refusal::Opened { domain: head.domain }.into()),
             (Event::Opened { domain, limit }, None) => Head::new(domain.clone(), *limit),
             (_, Some(head)) => head,
             (_, None) => return Err(Refusal::NotOpened.into()),
         };
         let (seq, first, previous) = (head.records, head.entries, head.hash);
-        let mut step = Step { book: &mut self.0, head, event: seq, time_s };
-        step.apply(&event)?;
-        let mut head = step.head;
-        let bytes = Record { seq, previous, time_s, event: event.clone() }.to_bytes();
+        let mut step = Step { book: &mut self.0, head, event: seq, time_s, touched: event.subjects() };
+        step.apply(event)?;
+        let Step { mut head, touched, .. } = step;
+        let bytes = record_bytes(seq, previous, time_s, event);
         head.records += 1;
         head.hash = record_hash(&bytes);
-        self.0.put_record(seq, &bytes, &event.subjects()).book()?;
+        self.0.put_record(seq, &bytes, &touched).book()?;
         self.0.put_head(&head).book()?;
         Ok(Applied { event: seq, entries: first..head.entries })
     }
@@ -279,6 +302,8 @@ struct Step<'b, B> {
     head: Head,
     event: u64,
     time_s: u64,
+    /// The ids under which somebody may look for the event.
+    touched: Vec<[u8; 32]>,
 }
 
 impl<B: Book> Step<'_, B> {
@@ -563,7 +588,7 @@ fn accounts_of(payer: KeyId) -> (AccountId, AccountId) {
 }
 
 /// In which order things come when not all can be paid: nobody who is paid chooses it.
-fn pay_order(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn pay_order(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(domain::PAY_ORDER);
     for part in parts {
         hasher.update(part);
@@ -575,3 +600,6 @@ fn pay_order(parts: &[&[u8]]) -> [u8; 32] {
 const fn is_verifier(line: &Line) -> bool {
     matches!(line.role, Role::Verifier)
 }
+
+#[cfg(test)]
+mod tests;

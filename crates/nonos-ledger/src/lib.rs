@@ -17,6 +17,7 @@ mod bill;
 mod book;
 mod domain_name;
 mod event;
+mod explain;
 mod fees;
 mod invoice;
 mod journal;
@@ -33,12 +34,14 @@ pub use attestation::{
 };
 pub use audit::{Audit, AuditError, audit};
 pub use batch::{
-    BATCH_RECEIPTS_MAX, Batch, Opening, PaidReceipt, account_is_in, accounts_root, open_account, receipts_root,
+    BATCH_RECEIPTS_MAX, Batch, Opening, PaidReceipt, account_is_in, accounts_root, balances, open_account,
+    receipts_root,
 };
 pub use bill::{Bill, BillError, Line, PARTICIPANTS_MAX, Participants, Role, Seeder, Stream};
 pub use book::{Book, CANDIDATES_MAX, Candidate, Conduct, Head, MemoryBook, TicketRecord, TicketState};
 pub use domain_name::{DOMAIN_LOCAL, DomainName, DomainNameError};
 pub use event::{Event, EventError};
+pub use explain::{EVENTS_TOLD_MAX, ExplainError, Explanation, Refused, StepTold, Subject, entry_text, explain};
 pub use fees::{FeeTable, FeeTableError, ROYALTIES_MAX, ROYALTY_DEPTH_MAX, Royalty};
 pub use invoice::{INVOICE_BYTES_MAX, INVOICE_MAGIC, INVOICE_VERSION, Invoice, InvoiceError, fuzz_invoice};
 pub use journal::{JOURNAL_START, Record, RecordError, fuzz_record, record_hash};

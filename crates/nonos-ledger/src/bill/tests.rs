@@ -1,8 +1,6 @@
 use super::*;
-use crate::sample::{FEES, capsule, id, key, participants, seeder, table, table_of};
+use crate::sample::{FEES, Numbers, capsule, id, key, participants, seeder, table, table_of};
 use crate::{FeeTableError, ROYALTY_DEPTH_MAX};
-use nonos_capsule::{FeeSplit, Fees, Rung};
-use nonos_types::{Digest, ImageId};
 
 fn lines(bill: &Bill) -> Vec<(Stream, Role, KeyId, u128)> {
     bill.lines().iter().map(|line| (line.stream, line.role, line.payee, line.amount.units())).collect()
@@ -130,101 +128,6 @@ fn impossible_runs_and_participants_are_refused() {
     assert_eq!(bill(1, &participants(&[], &many)), Err(BillError::TooMany { what: "verifiers", got: 65 }));
     let much = participants(&[(10, u64::MAX), (11, 1)], &[]);
     assert_eq!(bill(1, &much), Err(BillError::Bytes));
-}
-
-/// Numbers from a seed (SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// Small, middling or as large as can be.
-    fn amount(&mut self) -> Amount {
-        let units = match self.below(4) {
-            0 => u128::from(self.below(20)),
-            1 => u128::from(self.next()),
-            2 => u128::from(self.next()) << self.below(28),
-            _ => 0,
-        };
-        unit_amount(units.min(Amount::MAX.units() / 4))
-    }
-
-    /// Points that sum to `all`, for so many.
-    fn points(&mut self, all: u16, count: usize) -> Vec<BasisPoints> {
-        let mut cuts: Vec<u64> = (1..count).map(|_| self.below(u64::from(all) + 1)).collect();
-        cuts.extend([0, u64::from(all)]);
-        cuts.sort_unstable();
-        cuts.windows(2).map(|pair| BasisPoints::new((pair[1] - pair[0]) as u16).unwrap()).collect()
-    }
-
-    fn keys(&mut self, count: u64) -> Vec<KeyId> {
-        (0..count).map(|_| id(self.below(12) as u8)).collect()
-    }
-
-    fn distinct_keys(&mut self, most: u64) -> Vec<KeyId> {
-        let count = self.below(most + 1);
-        let mut keys = self.keys(count);
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
-
-    fn royalties(&mut self, all: u16, depth: u64) -> Vec<Royalty> {
-        if all == 0 {
-            return Vec::new();
-        }
-        let count = 1 + self.below(4) as usize;
-        let points = self.points(all, count);
-        // A royalty of 0 has no node.
-        let points = points.into_iter().filter(|points| *points != BasisPoints::ZERO);
-        let royalty = |points| {
-            let handed_on = if depth == 0 || self.below(2) == 0 { 0 } else { self.below(10_001) as u16 };
-            let signers = 1 + self.below(4);
-            Royalty {
-                name: String::new(),
-                capsule_id: CapsuleId::from_bytes([self.below(9) as u8; 32]),
-                points,
-                signers: self.keys(signers),
-                royalties: self.royalties(handed_on, depth.saturating_sub(1)),
-            }
-        };
-        points.map(royalty).collect()
-    }
-
-    fn table(&mut self) -> FeeTable {
-        let shares = self.points(BASIS_POINTS_ALL, 4);
-        let split = FeeSplit { author: shares[0], dependencies: shares[1], seeders: shares[2], verifiers: shares[3] };
-        let signers = 1 + self.below(4);
-        FeeTable {
-            capsule_id: CapsuleId::from_bytes([7; 32]),
-            image_id: ImageId::from_digest(Digest::ZERO),
-            fees: Fees { base: self.amount(), execution: self.amount(), verification: self.amount(), split },
-            fuel_cycles: 1_000_000,
-            rung: Rung::Stark,
-            hiding: false,
-            signers: self.keys(signers),
-            royalties: self.royalties(shares[1].get(), 3),
-        }
-    }
-
-    fn participants(&mut self) -> Participants {
-        let seeders = self
-            .distinct_keys(5)
-            .into_iter()
-            .map(|key| Seeder { key, bytes: NonZeroU64::new(1 + (self.next() >> (8 + self.below(56)))).unwrap() });
-        let seeders = seeders.collect();
-        Participants { executor: id(self.below(12) as u8), seeders, verifiers: self.distinct_keys(5) }
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::{OrBook, Outcome, Step, VERIFIERS_PAID_MAX, accounts_of, exposure, is_verifier, pay_order};
 use crate::{
     account::{AccountId, AccountKind, EntryKind},
-    batch::{BATCH_RECEIPTS_MAX, Batch, PaidReceipt, accounts_root, receipts_root},
+    batch::{BATCH_RECEIPTS_MAX, Batch, PaidReceipt, accounts_root, balances, receipts_root},
     book::{Book, Candidate, TicketRecord, TicketState},
     fees::FeeTable,
     ledger::LedgerError,
@@ -15,7 +15,7 @@ use crate::{
 use nonos_capsule::CLOCK_SKEW_SECONDS_MAX;
 use nonos_image::Compressor;
 use nonos_types::{Amount, KeyId, TicketId, domain};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 /// A ticket with receipts.
 struct Open {
@@ -45,8 +45,8 @@ impl<B: Book> Step<'_, B> {
             let winner = winner.ok_or(Refusal::NotDue { ticket: id })?;
             let cost = self.cost(id, &record, &table, &record.candidates[winner])?;
             // What the payer owes without what the open batch has paid so far.
-            if !owed.contains_key(&record.payer) {
-                owed.insert(record.payer, exposure(self.book, record.payer)?.units());
+            if let Entry::Vacant(vacant) = owed.entry(record.payer) {
+                vacant.insert(exposure(self.book, record.payer)?.units());
             }
             if let (TicketState::Open { posted: Some(at) }, Some(owed)) = (record.state, owed.get_mut(&record.payer)) {
                 *owed -= self.cost(id, &record, &table, &record.candidates[at])?.units();
@@ -79,8 +79,15 @@ impl<B: Book> Step<'_, B> {
                 self.book.put_open(one.id, false).book()?;
             }
             self.book.put_ticket(one.id, &one.record).book()?;
+            self.touched.push(*one.id.as_bytes());
+            for candidate in &one.record.candidates {
+                self.touched.push(*candidate.executor.as_bytes());
+                self.touched.extend(candidate.attested.iter().map(|(verifier, _)| *verifier.as_bytes()));
+            }
         }
 
+        self.touched.sort_unstable();
+        self.touched.dedup();
         receipts.sort_by_key(|paid| paid.ticket);
         let c = Compressor::new();
         let batch = Batch {
@@ -88,7 +95,7 @@ impl<B: Book> Step<'_, B> {
             event: self.event,
             time_s: self.time_s,
             receipts_root: receipts_root(&c, &receipts),
-            accounts_root: accounts_root(&c, &self.book.accounts().book()?),
+            accounts_root: accounts_root(&c, &balances(&self.book.accounts().book()?)),
             receipts,
             net: net.into_iter().filter(|(_, amount)| *amount != 0).collect(),
             settled: None,
