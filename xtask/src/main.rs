@@ -11,6 +11,7 @@ mod capsules;
 mod examples;
 mod forge;
 mod fuzz;
+mod honest;
 mod oracle;
 mod suites;
 mod test;
@@ -45,6 +46,8 @@ enum Command {
     Suites(suites::Suites),
     /// Forged tables, proofs and receipts: nothing may be accepted.
     Forge(forge::Forge),
+    /// Honest runs, really proven and verified: nothing may be rejected.
+    Honest(honest::Honest),
     /// Hostile inputs for everything that reads bytes.
     Fuzz(fuzz::Fuzz),
     /// Builds, signs and writes the example capsules; with --check compares those that are committed.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Oracle(command) => command.run(),
         Command::Suites(command) => command.run(),
         Command::Forge(command) => command.run(),
+        Command::Honest(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Capsules(command) => command.run(),
     };

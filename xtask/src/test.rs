@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the test command of the README.
 
-use crate::{capsules::Capsules, cargo, forge::Forge, oracle::Oracle, suites::Suites, tools};
+use crate::{capsules::Capsules, cargo, forge::Forge, honest::Honest, oracle::Oracle, suites::Suites, tools};
 use anyhow::{Result, ensure};
 use clap::Args;
 
@@ -29,6 +29,8 @@ impl Test {
         cargo(&["test", "--workspace", "--quiet"])?;
         step("forged proofs, a sample");
         Forge::sample().run()?;
+        step("honest runs, a sample");
+        Honest::sample(missing.is_empty()).run()?;
         let mut left_out = Vec::new();
         if missing.is_empty() {
             step("suites");

@@ -12,11 +12,12 @@ pub struct SyscallProgram {
     pub image: Image,
     /// Its input.
     pub input: Vec<u8>,
-    content: Vec<u8>,
+    /// The content that it reads.
+    pub content: Vec<u8>,
 }
 
 impl SyscallProgram {
-    /// The content that it reads.
+    /// The same, at hand for a job.
     #[must_use]
     pub fn content(&self) -> Content<'_> {
         let mut content = Content::new();
