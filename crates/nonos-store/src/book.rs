@@ -8,7 +8,10 @@ use nonos_types::{
     codec::{CodecError, Reader},
 };
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{Hash as _, Hasher as _},
+};
 
 type Id = [u8; 32];
 
@@ -33,7 +36,7 @@ fn corrupt(table: &'static str, key: String, why: &dyn std::fmt::Display) -> Sto
     StoreError::Corrupt { table, key, why: why.to_string() }
 }
 
-fn decode<T>(table: &'static str, key: impl ToString, value: Result<T, CodecError>) -> Result<T, StoreError> {
+fn decode<T>(table: &'static str, key: &impl ToString, value: Result<T, CodecError>) -> Result<T, StoreError> {
     value.map_err(|why| corrupt(table, key.to_string(), &why))
 }
 
@@ -160,9 +163,28 @@ impl ReadBook<'_> {
     }
 }
 
+/// A digest of all rows of all tables: equal rows give equal digests within one run of one program.
+pub(crate) fn digest(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+    let mut hasher = std::hash::DefaultHasher::new();
+    macro_rules! rows {
+        ($($table:expr),*) => {$(
+            let mut count = 0u64;
+            for row in transaction.open_table($table)?.iter()? {
+                let (key, value) = row?;
+                key.value().hash(&mut hasher);
+                value.value().hash(&mut hasher);
+                count += 1;
+            }
+            count.hash(&mut hasher);
+        )*};
+    }
+    rows!(META, JOURNAL, ENTRIES, ACCOUNTS, TICKETS, TERMS, LIMITS, OPEN, DUE, BATCHES, CONDUCT, INDEX, REFUSED);
+    Ok(hasher.finish())
+}
+
 fn read_head(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Option<Head>, StoreError> {
     let Some(bytes) = meta.get(HEAD)? else { return Ok(None) };
-    decode("meta", HEAD, Head::from_bytes(bytes.value())).map(Some)
+    decode("meta", &HEAD, Head::from_bytes(bytes.value())).map(Some)
 }
 
 fn read_accounts(
@@ -172,8 +194,8 @@ fn read_accounts(
     for row in table.iter()? {
         let (id, account) = row?;
         let (id, account) = (id.value(), account.value());
-        let account = decode("accounts", hex(&id), Account::read(&mut Reader::new(&account)))?;
-        accounts.push((decode("accounts", hex(&id), AccountId::read(&mut Reader::new(&id)))?, account));
+        let account = decode("accounts", &hex(&id), Account::read(&mut Reader::new(&account)))?;
+        accounts.push((decode("accounts", &hex(&id), AccountId::read(&mut Reader::new(&id)))?, account));
     }
     Ok(accounts)
 }
@@ -183,7 +205,7 @@ fn read_account(
     id: AccountId,
 ) -> Result<Account, StoreError> {
     let Some(account) = table.get(id.to_bytes())? else { return Ok(Account::default()) };
-    decode("accounts", hex(&id.to_bytes()), Account::read(&mut Reader::new(&account.value())))
+    decode("accounts", &hex(&id.to_bytes()), Account::read(&mut Reader::new(&account.value())))
 }
 
 fn read_terms(
@@ -191,7 +213,7 @@ fn read_terms(
     capsule: CapsuleId,
 ) -> Result<Option<FeeTable>, StoreError> {
     let Some(bytes) = table.get(*capsule.as_bytes())? else { return Ok(None) };
-    decode("terms", capsule, FeeTable::from_bytes(bytes.value())).map(Some)
+    decode("terms", &capsule, FeeTable::from_bytes(bytes.value())).map(Some)
 }
 
 /// What both books read alike.
@@ -199,7 +221,7 @@ macro_rules! reads {
     () => {
         fn ticket(&self, id: TicketId) -> Result<Option<TicketRecord>, StoreError> {
             let Some(bytes) = self.tickets.get(*id.as_bytes())? else { return Ok(None) };
-            decode("tickets", id, TicketRecord::from_bytes(bytes.value())).map(Some)
+            decode("tickets", &id, TicketRecord::from_bytes(bytes.value())).map(Some)
         }
         fn limit(&self, payer: KeyId) -> Result<Option<Amount>, StoreError> {
             let Some(units) = self.limits.get(*payer.as_bytes())? else { return Ok(None) };
@@ -215,15 +237,15 @@ macro_rules! reads {
         }
         fn batch(&self, number: u64) -> Result<Option<Batch>, StoreError> {
             let Some(bytes) = self.batches.get(number)? else { return Ok(None) };
-            decode("batches", number, Batch::from_bytes(bytes.value())).map(Some)
+            decode("batches", &number, Batch::from_bytes(bytes.value())).map(Some)
         }
         fn conduct(&self, key: KeyId) -> Result<Conduct, StoreError> {
             let Some(bytes) = self.conduct.get(*key.as_bytes())? else { return Ok(Conduct::default()) };
-            decode("conduct", key, Conduct::from_bytes(&bytes.value()))
+            decode("conduct", &key, Conduct::from_bytes(&bytes.value()))
         }
         fn entry(&self, seq: u64) -> Result<Option<Entry>, StoreError> {
             let Some(bytes) = self.entries.get(seq)? else { return Ok(None) };
-            decode("entries", seq, Entry::from_bytes(seq, bytes.value())).map(Some)
+            decode("entries", &seq, Entry::from_bytes(seq, bytes.value())).map(Some)
         }
         fn record(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
             Ok(self.journal.get(seq)?.map(|bytes| bytes.value().to_vec()))

@@ -8,6 +8,7 @@
 
 mod book;
 mod command;
+pub mod crash;
 mod error;
 mod store;
 pub mod workload;

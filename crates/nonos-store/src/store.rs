@@ -10,7 +10,7 @@ use nonos_types::{
     Amount,
     codec::{CodecError, Reader, Writer},
 };
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageBackend, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageBackend, WriteTransaction};
 use std::path::Path;
 
 /// Version of the format that this program writes.
@@ -129,9 +129,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`], or that of `read`.
     pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&ReadBook<'_>) -> Result<T, E>) -> Result<T, E> {
-        let transaction = self.0.begin_read().map_err(StoreError::from)?;
+        let transaction = self.begin_read()?;
         let book = ReadBook::new(&transaction)?;
         read(&book)
+    }
+
+    pub(crate) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        Ok(self.0.begin_read()?)
     }
 
     /// Does one thing, and gives its result when it is on the disk. What the ledger refuses is noted.
