@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod capsules;
+mod crash;
 mod examples;
 mod forge;
 mod fuzz;
@@ -48,6 +49,11 @@ enum Command {
     Forge(forge::Forge),
     /// Honest runs, really proven and verified: nothing may be rejected.
     Honest(honest::Honest),
+    /// The power fails and processes are killed while a ledger is written: nothing may be lost or booked twice.
+    Crash(crash::Crash),
+    /// What `crash` kills.
+    #[command(hide = true)]
+    CrashChild(crash::CrashChild),
     /// Hostile inputs for everything that reads bytes.
     Fuzz(fuzz::Fuzz),
     /// Builds, signs and writes the example capsules; with --check compares those that are committed.
@@ -62,6 +68,8 @@ fn main() -> ExitCode {
         Command::Suites(command) => command.run(),
         Command::Forge(command) => command.run(),
         Command::Honest(command) => command.run(),
+        Command::Crash(command) => command.run(),
+        Command::CrashChild(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Capsules(command) => command.run(),
     };
