@@ -4,6 +4,8 @@
 //! does its mean differ between the runs? Proofs that hide nothing are its positive control. It is a test against
 //! mistakes, not a proof of zero knowledge.
 
+#![allow(clippy::print_stdout, reason = "prints by what runs can be told apart")]
+
 use nonos_air::F;
 use nonos_image::{Image, UNSALTED};
 use nonos_isa::{Opcode, Syscall};
@@ -15,7 +17,7 @@ use nonos_testkit::{
 use nonos_types::{CapsuleId, KeyId, TicketId};
 use nonos_verifier::{
     Receipt,
-    codec::{decode, header},
+    codec::{decode, encode, header},
     config::{Challenge, HidingConfig, PublicConfig},
     shape::{Openings, ProofKind, prepare},
     verify,
@@ -26,6 +28,7 @@ use p3_batch_stark::BatchProof;
 use p3_field::{BasedVectorSpace, PrimeField32};
 use rand::RngExt;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use std::collections::BTreeSet;
 
 /// Proofs of each run that the distinguisher is given.
 const PROOFS: usize = 10;
@@ -198,4 +201,116 @@ fn l1_l7_l10_proofs_of_two_runs_with_different_secrets_cannot_be_told_apart() {
     };
     let (told_apart, elements_seen) = distinguish(&of(&one), &of(&two));
     assert!(told_apart > elements_seen / 4, "{told_apart} of {elements_seen}");
+}
+
+/// What a hiding proof shows, by the names of that section of the spec, where the run can make a difference.
+const SHOWN: [&str; 5] =
+    ["the claim", "cycles of each segment", "chips of each segment", "height of each table", "parameter set"];
+
+/// Runs as long as its input says: a word of rounds, one whether it multiplies, one whether it ends a segment, then a
+/// secret word that makes no difference. Puts nothing of it out.
+fn program_of_many_lengths() -> Image {
+    Asm::new()
+        .li(A0, DATA)
+        .li(A1, 64)
+        .syscall(Syscall::Input)
+        .li(T1, DATA)
+        .load(Opcode::Lw, T0, 0, T1)
+        .label("again")
+        .load(Opcode::Lw, T2, 12, T1)
+        .rrr(Opcode::Add, T2, T2, T2)
+        .store(Opcode::Sw, T2, 12, T1)
+        .addi(T0, T0, -1)
+        .branch(Opcode::Bne, T0, ZERO, "again")
+        .load(Opcode::Lw, T0, 4, T1)
+        .branch(Opcode::Beq, T0, ZERO, "no product")
+        .rrr(Opcode::Mul, T2, T2, T2)
+        .label("no product")
+        .load(Opcode::Lw, T0, 8, T1)
+        .branch(Opcode::Beq, T0, ZERO, "no boundary")
+        .syscall(Syscall::Checkpoint)
+        .label("no boundary")
+        .li(A0, DATA + 64)
+        .li(A1, 8)
+        .syscall(Syscall::Output)
+        .halt(0)
+        .image()
+}
+
+/// Everything of a receipt that travels in clear and neither is masked nor salted: by the names of [`SHOWN`], and
+/// `"else"` for what no run of one program may make different.
+fn shown(receipt: &Receipt) -> Vec<(&'static str, Vec<u64>)> {
+    let mut claim = receipt.claim;
+    let mut shown = vec![("the claim", vec![claim.cycles, u64::from(claim.segments)])];
+    // The two that are salted, and the two that are seen already.
+    (claim.input_commitment, claim.last) = (claim.first, claim.first);
+    (claim.cycles, claim.segments) = (1, 1);
+    let layout = receipt.image.layout;
+    let mut rest: Vec<u64> = claim.to_bytes().into_iter().map(u64::from).collect();
+    rest.extend([layout.text_start, layout.text_end, layout.memory_start, layout.memory_end].map(u64::from));
+    rest.extend(receipt.image.memory_root.elements().map(u64::from));
+    rest.extend(receipt.output.iter().flatten().map(|byte| u64::from(*byte)));
+    shown.push(("else", rest));
+    let (mut at, mut cycles) = (receipt.claim.first, 0);
+    for (number, segment) in (0..).zip(&receipt.segments) {
+        let statement = statement(receipt, number, at, cycles, segment).expect("an honest receipt");
+        // The shape of a proof comes from set, chips and heights alone, and what decodes has it: so no length but that
+        // of the Merkle paths, which follows from the queries, says anything more.
+        let heights = header(&segment.proof).expect("an honest header").log_heights;
+        let config = HidingConfig::for_verifier(statement.set, &statement.seed(&receipt.claim)).expect("a hiding set");
+        let (_, shape) = prepare(&config, &statement.tables(), &heights).expect("an honest shape");
+        let proof = decode::<HidingConfig>(&segment.proof, &shape).expect("an honest proof");
+        assert_eq!(encode(&proof, &shape).as_ref(), Ok(&segment.proof));
+        shown.push(("cycles of each segment", vec![u64::from(segment.cycles)]));
+        shown.push(("chips of each segment", vec![u64::from(segment.chips)]));
+        shown.push(("parameter set", vec![u64::from(segment.parameters)]));
+        shown.extend(statement.chips().zip(heights).map(|(chip, height)| {
+            // One entry for each table, so that tables that both have are compared.
+            ("height of each table", vec![u64::from(number), chip as u64, height as u64])
+        }));
+        (at, cycles) = (segment.end, cycles + u64::from(segment.cycles));
+    }
+    shown
+}
+
+/// By what two receipts can be told apart.
+fn differences(one: &Receipt, two: &Receipt) -> BTreeSet<&'static str> {
+    let (one, two) = (shown(one), shown(two));
+    let of = |shown: &[(&'static str, Vec<u64>)], name: &str| -> Vec<Vec<u64>> {
+        shown.iter().filter(|(other, _)| *other == name).map(|(_, value)| value.clone()).collect()
+    };
+    SHOWN.into_iter().chain(["else"]).filter(|name| of(&one, name) != of(&two, name)).collect()
+}
+
+#[test]
+fn l8_the_shape_says_what_the_spec_lists_and_nothing_more() {
+    const PAGE: &str = include_str!("../../../docs/spec/40-proof.md");
+    for name in SHOWN {
+        assert!(PAGE.contains(&format!("\n| {name} | ")), "the spec does not list `{name}`");
+    }
+    let image = program_of_many_lengths();
+    let run = |rounds: u32, product: u32, boundary: u32, secret: u32, seed: u64| {
+        let input: Vec<u8> = [rounds, product, boundary, secret].into_iter().flat_map(u32::to_le_bytes).collect();
+        receipt(&image, &input, true, seed)
+    };
+    let base = run(9, 0, 0, 0, 1);
+    let all = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
+    let [claim, cycles, chips, heights, set] = SHOWN;
+    let cases: [(&str, Receipt, &[&'static str]); 7] = [
+        ("the same secret, masked anew", run(9, 0, 0, 0, 2), &[]),
+        ("another secret that takes as long", run(9, 0, 0, u32::MAX, 3), &[]),
+        ("three rounds more", run(12, 0, 0, 0, 4), &[claim, cycles]),
+        ("many rounds more", run(60, 0, 0, 0, 5), &[claim, cycles, heights]),
+        ("a product", run(9, 1, 0, 0, 6), &[claim, cycles, chips, heights]),
+        ("a boundary", run(9, 0, 1, 0, 7), &[claim, cycles, chips, heights, set]),
+        ("very many rounds more", run(400, 0, 0, 0, 8), &[claim, cycles, heights, set]),
+    ];
+    for (what, other, expected) in &cases {
+        // What is salted and masked differs always, and says nothing.
+        assert_ne!(base.claim.input_commitment, other.claim.input_commitment);
+        assert_ne!(base.claim.last, other.claim.last);
+        let found = differences(&base, other);
+        println!("{what}: {found:?}");
+        assert_eq!(found, all(expected), "{what}");
+    }
 }
