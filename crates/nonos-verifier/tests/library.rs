@@ -20,7 +20,7 @@ use nonos_verifier::{
 use p3_air::{Air, BaseAir, DebugConstraintBuilder};
 use p3_batch_stark::{BatchProof, BatchShape, BatchVerifierTranscript, verifier::commitments_with_opening_points};
 use p3_challenger::{CanObserve, CanSampleBits, FieldChallenger};
-use p3_commit::{CommitmentOpening, ExtensionMmcs, MatrixOpening, Mmcs, OpeningRequest, PointOpening};
+use p3_commit::{CommitmentOpening, ExtensionMmcs, MatrixOpening, Mmcs, OpeningRequest, Pcs, PointOpening};
 use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
 use p3_field::{
     BasedVectorSpace, Field, PrimeCharacteristicRing, PrimeField32, TwoAdicField, coset::TwoAdicMultiplicativeCoset,
@@ -301,6 +301,82 @@ fn changed_openings_are_refused<K: Trees>(set: ParameterSet) {
 fn a1_openings_that_cancel_under_a_frozen_challenge_are_refused() {
     changed_openings_are_refused::<PublicConfig>(ParameterSet::PublicSmall);
     changed_openings_are_refused::<HidingConfig>(ParameterSet::HidingSmall);
+}
+
+/// A prover that changes two openings so that they cancel under the challenge for the true ones, and then goes on as an
+/// honest one would: it folds and opens what the challenge for the changed ones gives.
+fn changed_openings_folded_anew(set: ParameterSet, change: bool) -> Result<(), String> {
+    let numbers = set.parameters();
+    let config = PublicConfig::new(set, &[]).expect("public");
+    let mmcs = public_mmcs(set);
+    let fri = fri_parameters(&numbers, ExtensionMmcs::new(mmcs.clone()));
+    let (degree, rows) = (1 << numbers.min_log_height, 1 << (numbers.min_log_height + numbers.log_blowup));
+
+    // Two columns, on the coset on which the library has them.
+    let mut random = StdRng::seed_from_u64(5);
+    let polynomials: [Vec<F>; 2] =
+        [(); 2].map(|()| (0..degree).map(|_| F::from_u32(random.random::<u32>() >> 2)).collect());
+    let words = polynomials.each_ref().map(|polynomial| {
+        let mut shifted: Vec<F> = polynomial.iter().zip(F::GENERATOR.powers()).map(|(c, power)| *c * power).collect();
+        shifted.resize(rows, F::ZERO);
+        word(shifted)
+    });
+    let cells = (0..rows).flat_map(|row| words.each_ref().map(|word| word[row]));
+    let (cap, data) = mmcs.commit_matrix(RowMajorMatrix::new(cells.collect(), 2));
+    let mut challenger = config.initialise_challenger();
+    challenger.observe(cap.clone());
+    let point: Challenge = challenger.sample_algebra_element();
+    let mut values: Vec<Challenge> = polynomials
+        .iter()
+        .map(|polynomial| polynomial.iter().rev().fold(Challenge::ZERO, |sum, c| sum * point + *c))
+        .collect();
+
+    let shape = |values: &Vec<Challenge>| PcsShape {
+        claimed_evaluation_counts: vec![vec![vec![values.len()]]],
+        batch_pow_bits: numbers.batch_pow_bits,
+    };
+    if change {
+        let mut frozen = challenger.clone();
+        let mut transcript = PcsProverTranscript::<Challenger, F, Challenge>::new(&mut frozen, shape(&values));
+        transcript.claimed_openings(&vec![vec![vec![values.clone()]]]);
+        let (alpha, _) = transcript.batch_phase();
+        transcript.abort();
+        values[0] += Challenge::ONE;
+        values[1] -= alpha.inverse();
+    }
+    let mut prover = challenger.clone();
+    let mut transcript = PcsProverTranscript::<Challenger, F, Challenge>::new(&mut prover, shape(&values));
+    transcript.claimed_openings(&vec![vec![vec![values.clone()]]]);
+    let (alpha, work) = transcript.batch_phase();
+    let coset = TwoAdicMultiplicativeCoset::new(F::GENERATOR, rows.ilog2() as usize).expect("a small coset");
+    let mut places: Vec<F> = coset.iter().collect();
+    reverse_slice_index_bits(&mut places);
+    let combined = places.iter().enumerate().map(|(row, x)| {
+        let differences = [0, 1].map(|column| values[column] - words[column][row]);
+        (differences[0] + alpha * differences[1]) * (point - *x).inverse()
+    });
+    let combined: Vec<Challenge> = combined.collect();
+    let request = [OpeningRequest { prover_data: &data, points: vec![vec![point]] }];
+    let folding: Folding = TwoAdicFriFolding(PhantomData);
+    let (log_rows, work) = (rows.ilog2() as usize, work.expect("every set asks for work"));
+    let proof = transcript
+        .delegate(|challenger| prove_fri(&folding, &fri, vec![combined], challenger, log_rows, &request, &mmcs, work));
+    transcript.finish();
+    let domain = TwoAdicMultiplicativeCoset::new(F::ONE, numbers.min_log_height).expect("a small coset");
+    let points = vec![PointOpening { point, values }];
+    let claims: Claims = vec![CommitmentOpening { commitment: cap, matrices: vec![MatrixOpening { domain, points }] }];
+    let proof = proof.expect("the library's prover does not look at degrees");
+    let verdict = Pcs::<Challenge, Challenger>::verify(config.pcs(), claims, &proof, &mut challenger);
+    verdict.map_err(|error| format!("{error:?}"))
+}
+
+#[test]
+fn a1_a_prover_that_folds_changed_openings_anew_is_refused() {
+    for set in [ParameterSet::PublicFast, ParameterSet::PublicBalanced, ParameterSet::PublicSmall] {
+        // The control: the same prover with true openings.
+        assert_eq!(changed_openings_folded_anew(set, false), Ok(()), "{set:?}");
+        assert_eq!(changed_openings_folded_anew(set, true), Err("FinalPolyMismatch".into()), "{set:?}");
+    }
 }
 
 // ---- C2: words of two heights that join ----
