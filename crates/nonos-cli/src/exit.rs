@@ -56,6 +56,9 @@ exit_classes! {
     ContentMissing 23 "content-missing" "the capsule reads content not at hand";
     Ticket 24 "bad-ticket" "not a ticket, or damaged";
     TicketRefused 25 "ticket-refused" "the ticket does not count or pay for this run";
+    Ledger 26 "bad-ledger" "no ledger, in use, or damaged";
+    Refused 27 "refused" "the ledger does not take it; nothing is booked";
+    Books 28 "books-differ" "the ledger is not what its journal makes of it";
 }
 
 impl ExitClass {

@@ -3,6 +3,7 @@
 //! The libraries' errors come in by `From`, so that every command says the same about the same defect.
 
 mod advice;
+mod books;
 mod tickets;
 
 pub(crate) use advice::of_exit;
@@ -63,6 +64,16 @@ impl Failure {
     pub(crate) fn with_help(mut self, help: impl fmt::Display) -> Self {
         self.help = help.to_string();
         self
+    }
+
+    /// Whether the message says something.
+    pub(crate) fn names(&self, what: &str) -> bool {
+        self.message.contains(what)
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The class.

@@ -16,6 +16,7 @@ mod exit;
 mod failure;
 mod fees;
 mod file;
+mod ledger;
 mod number;
 mod package;
 mod passphrase;
@@ -90,6 +91,11 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitClass, Failure> {
         Command::Resume(args) => command::resume::resume(&args, context),
         Command::Quote(args) => command::quote::quote(&args, context),
         Command::Ticket(args) => command::ticket::ticket(&args, context),
+        Command::Invoice(args) => command::sign_work::invoice(&args, context),
+        Command::Attest(args) => command::sign_work::attest(&args, context),
+        Command::Ledger(args) => command::ledger::ledger(&args, context),
+        Command::Explain(args) => command::explain::explain(&args, context),
+        Command::Audit(args) => command::audit::audit(&args, context),
         Command::Prove(args) => command::prove::prove(&args, context),
         Command::Verify(args) => command::verify::check(&args, context),
         Command::Diff(args) => command::diff::diff(&args, context),

@@ -5,6 +5,8 @@
 
 #[path = "cli/assembly.rs"]
 mod assembly;
+#[path = "cli/bookkeeping.rs"]
+mod bookkeeping;
 #[path = "cli/bytes.rs"]
 mod bytes;
 #[path = "../src/elf_file.rs"]

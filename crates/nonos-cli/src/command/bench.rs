@@ -1,5 +1,6 @@
 //! `nonos bench`: how fast the machine is here, beside another emulator where there is one, and how fast runs are proven.
 
+mod ledger;
 mod measure;
 mod prove;
 mod qemu;
@@ -11,10 +12,10 @@ use nonos_capsule::Capsule;
 use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
-/// Measure how fast the machine and the prover are here.
+/// Measure how fast the machine, the prover and the ledger are here.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases"
+    after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases\n    nonos bench ledger --json | jq .entries_per_s"
 )]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
@@ -25,6 +26,7 @@ pub(crate) struct BenchArgs {
 enum BenchCommand {
     Run(BenchRunArgs),
     Prove(prove::BenchProveArgs),
+    Ledger(ledger::BenchLedgerArgs),
 }
 
 /// Measure instructions per second, the cost of checkpoints, and qemu-riscv32 on the same programs.
@@ -51,6 +53,7 @@ pub(crate) fn bench(args: &BenchArgs, context: &Context) -> Result<ExitClass, Fa
     match &args.command {
         BenchCommand::Run(args) => bench_run(args, context),
         BenchCommand::Prove(args) => prove::bench(args, context),
+        BenchCommand::Ledger(args) => ledger::bench(args, context),
     }
 }
 

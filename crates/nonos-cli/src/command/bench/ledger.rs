@@ -1,0 +1,217 @@
+//! Booking, measured: durable entries per second, beside SQLite and PostgreSQL doing the same double-entry work.
+
+mod postgres;
+mod sqlite;
+
+use crate::{Context, exit::ExitClass, failure::Failure, number};
+use clap::Args;
+use nonos_ledger::{AccountId, Book, DomainName, Entry, Event, Ledger, MemoryBook};
+use nonos_store::{Command, GROUP_MAX, Pending, Store, Writer, workload};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Instant,
+};
+
+/// Measure how many entries a second are booked so that they survive a power failure.
+///
+/// A made-up day: tickets are held, run, proven, disputed now and then, void now and then, and batches are closed. Several
+/// threads hand in events; what is waiting is written in one transaction, and acknowledged when the disk has it. In the same run
+/// SQLite (write-ahead log, synchronous=FULL) and PostgreSQL, where it is installed, write the same rows in groups of the
+/// same size, with their durable settings. What is booked is computed beforehand for them, and by the ledger for itself.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n    nonos bench ledger\n    nonos bench ledger --json | jq .entries_per_s")]
+pub(super) struct BenchLedgerArgs {
+    /// How many tickets.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(256..=1_000_000))]
+    tickets: u64,
+
+    /// How many threads hand in events.
+    #[arg(long, value_name = "N", default_value = "4")]
+    threads: NonZeroUsize,
+
+    /// Where the files are written (default: the folder for temporary files).
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+/// What one event writes, for the others.
+struct Step {
+    seq: u64,
+    record: Vec<u8>,
+    subjects: Vec<[u8; 32]>,
+    entries: Vec<Entry>,
+    tickets: Vec<([u8; 32], Vec<u8>)>,
+}
+
+impl Step {
+    /// What each account gains and loses.
+    fn accounts(steps: &[Self]) -> BTreeMap<AccountId, (u64, u64)> {
+        let mut accounts: BTreeMap<AccountId, (u64, u64)> = BTreeMap::new();
+        for entry in steps.iter().flat_map(|step| &step.entries) {
+            let units = u64::try_from(entry.amount.units()).unwrap_or(u64::MAX);
+            accounts.entry(entry.debit).or_default().0 += units;
+            accounts.entry(entry.credit).or_default().1 += units;
+        }
+        accounts
+    }
+}
+
+/// What somebody managed.
+struct Measured {
+    entries_per_s: f64,
+    wall_s: f64,
+}
+
+impl Measured {
+    fn new(entries: u64, start: Instant) -> Self {
+        let wall_s = start.elapsed().as_secs_f64();
+        Self { entries_per_s: entries as f64 / wall_s.max(f64::MIN_POSITIVE), wall_s }
+    }
+}
+
+/// Measures.
+pub(super) fn bench(args: &BenchLedgerArgs, context: &Context) -> Result<ExitClass, Failure> {
+    let spinner = context.terminal.spinner("signing tickets");
+    let events = workload::events(args.tickets).map_err(|error| defect(&error))?;
+    let folder = match &args.folder {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.map_err(|error| Failure::io("make a folder in", &std::env::temp_dir(), &error))?;
+    spinner.set_message("booking here");
+    let count = events.len() as u64;
+    let (ours, entries) = here(folder.path(), &events, args.threads)?;
+    spinner.set_message("computing what the others write");
+    let steps = steps(&events)?;
+    drop(events);
+    let theirs: u64 = steps.iter().map(|step| step.entries.len() as u64).sum();
+    spinner.set_message("booking with SQLite");
+    let sqlite = sqlite::measure(folder.path(), &steps, theirs)?;
+    spinner.set_message("booking with PostgreSQL");
+    let postgres = postgres::measure(folder.path(), &steps, theirs)?;
+    spinner.finish_and_clear();
+
+    let mut text = format!(
+        "{}, {}, groups of up to {GROUP_MAX}, {}\n",
+        number::counted(count, "event"),
+        number::entries(entries),
+        number::counted(args.threads.get() as u64, "thread")
+    );
+    let mut row = |what: &str, measured: &Measured| {
+        // Writing to a text does not fail.
+        let per_s = number::grouped(measured.entries_per_s as u64);
+        let _ = writeln!(text, "  {what:12} {per_s:>10} entries/s   {:.2} s", measured.wall_s);
+    };
+    row("nonos", &ours);
+    row("SQLite", &sqlite);
+    if let Ok(postgres) = &postgres {
+        row("PostgreSQL", postgres);
+    }
+    if let Err(why) = &postgres {
+        let _ = writeln!(text, "  PostgreSQL   not measured: {why}");
+    }
+    let value = json!({
+        "processor": super::processor(),
+        "tickets": args.tickets,
+        "events": count,
+        "entries": entries,
+        "group": GROUP_MAX,
+        "threads": args.threads,
+        "wall_s": ours.wall_s,
+        "events_per_s": count as f64 / ours.wall_s,
+        "entries_per_s": ours.entries_per_s,
+        "sqlite_per_s": sqlite.entries_per_s,
+        "postgres_per_s": postgres.as_ref().ok().map(|postgres| postgres.entries_per_s),
+        "postgres_why": postgres.as_ref().err(),
+    });
+    context.terminal.result(&value, text)?;
+    Ok(ExitClass::Ok)
+}
+
+fn defect(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(ExitClass::Differs, format_args!("the benchmark itself: {error}"), "please report it")
+}
+
+/// Books all events in a new ledger, handed in by several threads; each ticket's events by one of them, in order.
+fn here(folder: &Path, events: &[(Event, u64)], threads: NonZeroUsize) -> Result<(Measured, u64), Failure> {
+    let path = folder.join("ledger.redb");
+    let store = Store::create(&path, DomainName::local(), workload::limit(), workload::START_S)?;
+    let mut shares: Vec<Vec<(Command, u64)>> = (0..threads.get()).map(|_| Vec::new()).collect();
+    for (event, now_s) in events.iter().skip(1) {
+        let share = event.subjects().first().map_or(0, |id| usize::from(id[0]) % shares.len());
+        shares[share].push((Command::Restore(Box::new(event.clone())), *now_s));
+    }
+    // The fee table comes first: everything else needs it.
+    let (terms, now_s) = &events[0];
+    store.run(&Command::Restore(Box::new(terms.clone())), *now_s)?;
+    let writer = Arc::new(Writer::new(store));
+    let start = Instant::now();
+    let handing: Vec<_> = shares
+        .into_iter()
+        .map(|share| {
+            let writer = Arc::clone(&writer);
+            thread::spawn(move || {
+                let pending: Result<Vec<Pending>, _> =
+                    share.into_iter().map(|(command, now_s)| writer.submit(command, now_s)).collect();
+                let mut refused = 0u64;
+                for pending in pending? {
+                    match pending.wait() {
+                        Ok(_) => {}
+                        // A batch that another thread's receipts have not come to yet is empty.
+                        Err(nonos_store::CommandError::Refused(nonos_ledger::Refusal::NothingToClose)) => refused += 1,
+                        Err(error) => return Err(Failure::from(error)),
+                    }
+                }
+                Ok::<u64, Failure>(refused)
+            })
+        })
+        .collect();
+    for thread in handing {
+        thread.join().map_err(|_| defect(&"a thread ended"))??;
+    }
+    let wall = Instant::now();
+    let writer = Arc::into_inner(writer).ok_or_else(|| defect(&"the writer is still in use"))?;
+    let store = writer.finish()?;
+    let entries = store.read(|book| book.head())?.map_or(0, |head| head.entries);
+    let elapsed = start + (wall - start);
+    let wall_s = (elapsed - start).as_secs_f64();
+    Ok((Measured { entries_per_s: entries as f64 / wall_s.max(f64::MIN_POSITIVE), wall_s }, entries))
+}
+
+/// Books all events in memory, and takes down what each one writes.
+fn steps(events: &[(Event, u64)]) -> Result<Vec<Step>, Failure> {
+    let mut ledger = Ledger::new(MemoryBook::default());
+    let opened = ledger.open(DomainName::local(), workload::limit(), workload::START_S);
+    opened.map_err(|error| defect(&error))?;
+    let mut steps = Vec::with_capacity(events.len());
+    for (event, now_s) in events {
+        let applied = ledger.restore(event, *now_s).map_err(|error| defect(&error))?;
+        let book = ledger.book();
+        let Ok(record) = book.record(applied.event);
+        let entries: Vec<Entry> = book.entries()[applied.entries.start as usize..applied.entries.end as usize].to_vec();
+        let ids: std::collections::BTreeSet<_> = match event {
+            Event::Promised { ticket } => [ticket.id()].into(),
+            Event::Received { claim, .. } => [claim.ticket_id].into(),
+            Event::Voided { ticket } => [*ticket].into(),
+            _ => entries.iter().map(|entry| entry.ticket).collect(),
+        };
+        let ticket = |id: nonos_types::TicketId| {
+            let Ok(record) = book.ticket(id);
+            record.map(|record| (*id.as_bytes(), record.to_bytes()))
+        };
+        steps.push(Step {
+            seq: applied.event,
+            record: record.unwrap_or_default(),
+            subjects: event.subjects(),
+            tickets: ids.into_iter().filter_map(ticket).collect(),
+            entries,
+        });
+    }
+    Ok(steps)
+}
