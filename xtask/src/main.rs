@@ -12,6 +12,7 @@ mod crash;
 mod examples;
 mod forge;
 mod fuzz;
+mod guest_verifier;
 mod honest;
 mod oracle;
 mod suites;
@@ -56,6 +57,8 @@ enum Command {
     CrashChild(crash::CrashChild),
     /// Hostile inputs for everything that reads bytes.
     Fuzz(fuzz::Fuzz),
+    /// The verifier built for the machine, and run in it on a real receipt and on a changed one.
+    GuestVerifier(guest_verifier::GuestVerifier),
     /// Builds, signs and writes the example capsules; with --check compares those that are committed.
     Capsules(capsules::Capsules),
 }
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Crash(command) => command.run(),
         Command::CrashChild(command) => command.run(),
         Command::Fuzz(command) => command.run(),
+        Command::GuestVerifier(command) => command.run(),
         Command::Capsules(command) => command.run(),
     };
     match result {

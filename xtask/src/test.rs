@@ -1,6 +1,9 @@
 //! `cargo xtask test`: the test command of the README.
 
-use crate::{capsules::Capsules, cargo, forge::Forge, honest::Honest, oracle::Oracle, suites::Suites, tools};
+use crate::{
+    capsules::Capsules, cargo, forge::Forge, guest_verifier::GuestVerifier, honest::Honest, oracle::Oracle,
+    suites::Suites, tools,
+};
 use anyhow::{Result, ensure};
 use clap::Args;
 
@@ -49,6 +52,12 @@ impl Test {
             Capsules::check_all().run()?;
         } else {
             left_out.push("building the example capsules again");
+        }
+        if tools::has_guest_library() {
+            step("the verifier, built for the machine and run in it");
+            GuestVerifier { json: false }.run()?;
+        } else {
+            left_out.push("the verifier as a guest");
         }
         if left_out.is_empty() {
             println!("test: all passed");

@@ -39,6 +39,11 @@ pub(crate) fn has_guest() -> bool {
     nonos_author::Toolchain::find(&root()).is_ok()
 }
 
+/// Whether the standard library of capsules can be built here.
+pub(crate) fn has_guest_library() -> bool {
+    nonos_author::Toolchain::find_with_source(&root()).is_ok()
+}
+
 /// Installs what is missing, as far as that is possible here. Returns what still is, with the command that installs it.
 pub(crate) fn install() -> Vec<String> {
     let debian = missing_programs();
@@ -48,7 +53,7 @@ pub(crate) fn install() -> Vec<String> {
         run("apt-get", ["update", "--quiet=2"]);
         run("apt-get", ["install", "--yes", "--quiet=2", "--no-install-recommends"].into_iter().chain(packages));
     }
-    if !has_guest() && is_root() {
+    if !(has_guest() && has_guest_library()) && is_root() {
         run("apt-get", ["update", "--quiet=2"]);
         run("apt-get", ["install", "--yes", "--quiet=2", "--no-install-recommends"].into_iter().chain(GUEST_PACKAGES));
     }
@@ -68,7 +73,8 @@ pub(crate) fn missing() -> Vec<String> {
         .into_iter()
         .map(|(program, package)| format!("  {program}: apt-get install {package} (as root)"))
         .collect();
-    if let Err(error) = nonos_author::Toolchain::find(&root()) {
+    let guest = nonos_author::Toolchain::find(&root());
+    if let Err(error) = guest.and_then(|_| nonos_author::Toolchain::find_with_source(&root())) {
         lines.push(format!("  {error}"));
     }
     lines.extend(missing_modules().into_iter().map(|module| {

@@ -28,6 +28,7 @@ mod sources;
 pub mod statements;
 pub mod toolchain;
 
+pub use build::cargo::LIBRARY_FLAGS;
 pub use build::{BuildError, BuildNote, BuildOptions, Built, build, read_capsule, write_capsule};
 pub use doctor::{Check, CheckState};
 pub use graph::GraphError;

@@ -75,6 +75,18 @@ impl Toolchain {
         Self::choose(&compilers(dir, None), dir)
     }
 
+    /// As [`Toolchain::find`], but only one that builds the standard library: for flags that change that, too.
+    ///
+    /// # Errors
+    /// [`ToolchainError`] says what is missing and which command installs it.
+    pub fn find_with_source(dir: &Path) -> Result<Self, ToolchainError> {
+        let compilers = compilers(dir, None);
+        match compilers.iter().find(|one| one.has(Library::FromSource) && one.cargo.is_some()) {
+            Some(compiler) => Self::of(compiler, Library::FromSource, dir),
+            None => Err(ToolchainError::SourceMissing { install: Install::here().library_source() }),
+        }
+    }
+
     /// As [`Toolchain::find`], but the toolchain of a recipe when it is installed too.
     pub(crate) fn find_wanted(dir: &Path, wanted: Wanted<'_>) -> Result<Self, ToolchainError> {
         let compilers = compilers(dir, Some(wanted.rustc_version));
@@ -116,7 +128,8 @@ impl Toolchain {
     }
 
     /// Cargo with this toolchain's compiler and a clean environment.
-    pub(crate) fn cargo_command(&self, dir: &Path) -> Command {
+    #[must_use]
+    pub fn cargo_command(&self, dir: &Path) -> Command {
         let mut command = clean_command(&self.cargo, dir);
         command.env("RUSTC", &self.rustc);
         match self.library {
@@ -127,6 +140,12 @@ impl Toolchain {
             }
         }
         command
+    }
+
+    /// The linker, where the compiler's own choice of one is missing.
+    #[must_use]
+    pub fn linker(&self) -> Option<&Path> {
+        self.linker.as_deref()
     }
 
     /// Where the library's sources are.
@@ -230,6 +249,11 @@ impl Install {
         }
     }
 
+    pub(crate) fn library_source(self) -> String {
+        let apt = "apt-get install rustc-web cargo-web rust-web-src lld";
+        if self.has_apt { apt.to_owned() } else { "rustup component add rust-src".to_owned() }
+    }
+
     pub(crate) fn cargo(self) -> String {
         match (self.has_rustup, self.has_apt) {
             (true, _) => "rustup toolchain install stable".to_owned(),
@@ -264,6 +288,12 @@ pub enum ToolchainError {
     #[error("no Rust toolchain here builds for {TARGET}: run `{install}`")]
     Missing {
         /// What installs it.
+        install: String,
+    },
+    /// No compiler with the sources of the standard library.
+    #[error("no Rust toolchain here has the sources of the standard library: run `{install}`")]
+    SourceMissing {
+        /// What installs them.
         install: String,
     },
     /// No linker for the target.

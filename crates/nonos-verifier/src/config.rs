@@ -5,7 +5,10 @@
 //! from a proof), nodes by `C(x) = P(x) + x` as everywhere in this project, the transcript by the width-16 duplex
 //! sponge, which binds the length of each block it absorbs. Spec: `docs/spec/proof-system.md`.
 
-use crate::parameters::{ParameterSet, Parameters};
+use crate::{
+    kernels::{Kernels, Permutation16, Permutation24, Software},
+    parameters::{ParameterSet, Parameters},
+};
 use alloc::sync::Arc;
 use core::{
     any::Any,
@@ -19,7 +22,6 @@ use p3_commit::{ExtensionMmcs, UnivariateStarkPcs};
 use p3_dft::Radix2DitParallel;
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32, extension::QuinticTrinomialExtensionField};
 use p3_fri::{FriParameters, HidingFriPcs, TwoAdicFriPcs};
-use p3_koala_bear::{Poseidon2KoalaBear, default_koalabear_poseidon2_16, default_koalabear_poseidon2_24};
 use p3_merkle_tree::{MerkleTreeHidingMmcs, MerkleTreeMmcs};
 use p3_symmetric::{CryptographicPermutation, PaddingFreeSponge, Permutation, PseudoCompressionFunction};
 use p3_uni_stark::StarkGenericConfig;
@@ -36,12 +38,10 @@ pub const HASHES: &str = "Poseidon2 over KoalaBear, leaves width 24, nodes and t
 /// Random elements beside each leaf when the run is hidden: 123 bits.
 pub const SALT: usize = 4;
 
-type Perm16 = Poseidon2KoalaBear<16>;
-type Perm24 = Poseidon2KoalaBear<24>;
 type Packed = <F as Field>::Packing;
-type LeafHash = PaddingFreeSponge<Perm24, 24, 16, DIGEST>;
+type LeafHash = PaddingFreeSponge<Permutation24, 24, 16, DIGEST>;
 /// The transcript.
-pub type Challenger = DuplexChallenger<F, Perm16, 16, 8>;
+pub type Challenger = DuplexChallenger<F, Permutation16, 16, 8>;
 /// What transforms columns for the prover.
 pub type Dft = Radix2DitParallel<F>;
 
@@ -64,7 +64,7 @@ pub type HidingConfig = Config<HidingPcs>;
 /// permutation backwards from a digest.
 #[derive(Debug, Clone)]
 pub struct NodeHash {
-    permutation: Perm16,
+    permutation: Permutation16,
     /// Where a verifier sums up what it saw.
     sum: Option<Arc<WitnessSum>>,
 }
@@ -97,7 +97,7 @@ impl WitnessSum {
 impl<T> PseudoCompressionFunction<[T; DIGEST], 2> for NodeHash
 where
     T: PrimeCharacteristicRing + Copy + Any,
-    Perm16: CryptographicPermutation<[T; 16]>,
+    Permutation16: CryptographicPermutation<[T; 16]>,
 {
     fn compress(&self, [left, right]: [[T; DIGEST]; 2]) -> [T; DIGEST] {
         let mut state = [T::ZERO; 16];
@@ -221,74 +221,90 @@ impl PublicConfig {
     /// A configuration for proving and for verifying. `seed` is what the transcript starts with: the digest of the
     /// machine and all that the claim binds.
     pub fn new(set: ParameterSet, seed: &[F]) -> Result<Self, WrongSet> {
-        Self::with_sum(set, seed, None)
+        Self::with_sum(set, seed, None, &Software)
     }
 
     /// A configuration for verifying, that sums up what comes up.
-    pub fn summing(set: ParameterSet, seed: &[F], sum: &Arc<WitnessSum>) -> Result<Self, WrongSet> {
-        Self::with_sum(set, seed, Some(sum))
+    pub fn summing(
+        set: ParameterSet,
+        seed: &[F],
+        sum: &Arc<WitnessSum>,
+        kernels: &'static dyn Kernels,
+    ) -> Result<Self, WrongSet> {
+        Self::with_sum(set, seed, Some(sum), kernels)
     }
 
-    fn with_sum(set: ParameterSet, seed: &[F], sum: Option<&Arc<WitnessSum>>) -> Result<Self, WrongSet> {
+    fn with_sum(
+        set: ParameterSet,
+        seed: &[F],
+        sum: Option<&Arc<WitnessSum>>,
+        kernels: &'static dyn Kernels,
+    ) -> Result<Self, WrongSet> {
         if set.is_hiding() {
             return Err(WrongSet(set));
         }
         let numbers = set.parameters();
-        let (leaf, node) = hashes(sum);
+        let (leaf, node) = hashes(sum, kernels);
         let mmcs = PublicMmcs::new(leaf, node, numbers.cap_height);
         let fri = fri_parameters(&numbers, ExtensionMmcs::new(mmcs.clone()));
         let pcs = PublicPcs::new(Dft::default(), mmcs, fri);
-        Ok(Self { pcs: Arc::new(pcs), challenger: transcript(set, seed), set })
+        Ok(Self { pcs: Arc::new(pcs), challenger: transcript(set, seed, kernels), set })
     }
 }
 
 impl HidingConfig {
     /// A configuration that verifies; it has nothing to mask with. `seed` as in [`PublicConfig::new`].
     pub fn for_verifier(set: ParameterSet, seed: &[F]) -> Result<Self, WrongSet> {
-        Self::with_masks(set, seed, None, || Masks(None))
+        Self::with_masks(set, seed, None, &Software, || Masks(None))
     }
 
     /// As [`HidingConfig::for_verifier`], and sums up what comes up.
-    pub fn summing(set: ParameterSet, seed: &[F], sum: &Arc<WitnessSum>) -> Result<Self, WrongSet> {
-        Self::with_masks(set, seed, Some(sum), || Masks(None))
+    pub fn summing(
+        set: ParameterSet,
+        seed: &[F],
+        sum: &Arc<WitnessSum>,
+        kernels: &'static dyn Kernels,
+    ) -> Result<Self, WrongSet> {
+        Self::with_masks(set, seed, Some(sum), kernels, || Masks(None))
     }
 
     /// A configuration that proves. `entropy` is fresh from the operating system, for this one proof.
     pub fn for_prover(set: ParameterSet, seed: &[F], entropy: [u8; 32]) -> Result<Self, WrongSet> {
         let mut root = Masks::from_seed(entropy);
-        Self::with_masks(set, seed, None, || Masks::from_rng(&mut root))
+        Self::with_masks(set, seed, None, &Software, || Masks::from_rng(&mut root))
     }
 
     fn with_masks(
         set: ParameterSet,
         seed: &[F],
         sum: Option<&Arc<WitnessSum>>,
+        kernels: &'static dyn Kernels,
         mut masks: impl FnMut() -> Masks,
     ) -> Result<Self, WrongSet> {
         if !set.is_hiding() {
             return Err(WrongSet(set));
         }
         let numbers = set.parameters();
-        let (leaf, node) = hashes(sum);
+        let (leaf, node) = hashes(sum, kernels);
         // Three generators, each with its own seed: salts of columns, salts of folded words, masks.
         let columns = HidingMmcs::new(leaf.clone(), node.clone(), numbers.cap_height, masks());
         let folded = HidingMmcs::new(leaf, node, numbers.cap_height, masks());
         let fri = fri_parameters(&numbers, ExtensionMmcs::new(folded));
         let pcs = HidingPcs::new(Dft::default(), columns, fri, numbers.random_codewords, masks());
-        Ok(Self { pcs: Arc::new(pcs), challenger: transcript(set, seed), set })
+        Ok(Self { pcs: Arc::new(pcs), challenger: transcript(set, seed, kernels), set })
     }
 }
 
 /// The Merkle trees of a public set.
 #[must_use]
 pub fn public_mmcs(set: ParameterSet) -> PublicMmcs {
-    let (leaf, node) = hashes(None);
+    let (leaf, node) = hashes(None, &Software);
     PublicMmcs::new(leaf, node, set.parameters().cap_height)
 }
 
-fn hashes(sum: Option<&Arc<WitnessSum>>) -> (LeafHash, NodeHash) {
-    let node = NodeHash { permutation: default_koalabear_poseidon2_16(), sum: sum.cloned() };
-    (LeafHash::new(default_koalabear_poseidon2_24()), node)
+fn hashes(sum: Option<&Arc<WitnessSum>>, kernels: &'static dyn Kernels) -> (LeafHash, NodeHash) {
+    let node = NodeHash { permutation: Permutation16::new(kernels), sum: sum.cloned() };
+    (LeafHash::new(Permutation24::new(kernels)), node)
 }
 
 const fn fri_parameters<M>(numbers: &Parameters, mmcs: M) -> FriParameters<M> {
@@ -307,8 +323,8 @@ const fn fri_parameters<M>(numbers: &Parameters, mmcs: M) -> FriParameters<M> {
 /// The transcript after its seed: a tag, the number of the set, the length of the seed, the seed.
 ///
 /// The length comes first, so no two seeds leave the same transcript, whatever is absorbed behind them.
-fn transcript(set: ParameterSet, seed: &[F]) -> Challenger {
-    let mut challenger = Challenger::new(default_koalabear_poseidon2_16());
+fn transcript(set: ParameterSet, seed: &[F], kernels: &'static dyn Kernels) -> Challenger {
+    let mut challenger = Challenger::new(Permutation16::new(kernels));
     challenger.observe(F::from_u32(TRANSCRIPT_TAG));
     challenger.observe(F::from_u8(set.number()));
     challenger.observe(F::from_u32(u32::try_from(seed.len()).expect("a seed is short")));

@@ -9,12 +9,13 @@
 extern crate alloc;
 
 pub mod claim;
+pub mod kernels;
 pub mod receipt;
 pub mod verify;
 
 pub use claim::{Claim, ClaimError, Status};
 pub use receipt::Receipt;
-pub use verify::{VerifiedClaim, VerifyError, verify};
+pub use verify::{VerifiedClaim, VerifyError, verify, verify_with};
 pub mod codec;
 pub mod config;
 pub mod parameters;

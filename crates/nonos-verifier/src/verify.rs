@@ -6,6 +6,7 @@ use crate::{
     claim::{Claim, Status},
     codec,
     config::{HASHES, HidingConfig, PublicConfig, SALT, TRANSCRIPT_TAG, WitnessSum},
+    kernels::{Kernels, Software},
     parameters::{ParameterSet, security},
     proof,
     receipt::{Receipt, SegmentProof},
@@ -219,6 +220,14 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`] says which step fails and where.
 pub fn verify(receipt: &Receipt) -> Result<VerifiedClaim, VerifyError> {
+    verify_with(receipt, &Software)
+}
+
+/// As [`verify`], with kernels of the caller's: the verifier is no better than they are.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_with(receipt: &Receipt, kernels: &'static dyn Kernels) -> Result<VerifiedClaim, VerifyError> {
     let claim = &receipt.claim;
     let image = &receipt.image;
     let c = Compressor::new();
@@ -258,7 +267,7 @@ pub fn verify(receipt: &Receipt) -> Result<VerifiedClaim, VerifyError> {
         let statement = statement(receipt, number, at, cycles, segment)?;
         // V6: its proof.
         let sum = Arc::new(WitnessSum::default());
-        let (proven, conjectured) = check(claim, &statement, segment, &sum)?;
+        let (proven, conjectured) = check(claim, &statement, segment, &sum, kernels)?;
         bits = (bits.0.min(proven), bits.1.min(conjectured));
         proofs.update(blake3::hash(&segment.proof).as_bytes());
         witness.update(&sum.to_bytes());
@@ -347,6 +356,7 @@ fn check(
     statement: &Statement,
     segment: &SegmentProof,
     sum: &Arc<WitnessSum>,
+    kernels: &'static dyn Kernels,
 ) -> Result<(u32, u32), VerifyError> {
     let number = statement.segment;
     let refused = |why: String| VerifyError::Proof { segment: number, why };
@@ -361,12 +371,12 @@ fn check(
     let seed = statement.seed(claim);
     let values = statement.public_values();
     let shape = if statement.set.is_hiding() {
-        let config =
-            HidingConfig::summing(statement.set, &seed, sum).map_err(|error| refused(alloc::format!("{error}")))?;
+        let config = HidingConfig::summing(statement.set, &seed, sum, kernels)
+            .map_err(|error| refused(alloc::format!("{error}")))?;
         proof::verify(&config, &tables, &values, &segment.proof).map_err(|error| refused(alloc::format!("{error}")))?
     } else {
-        let config =
-            PublicConfig::summing(statement.set, &seed, sum).map_err(|error| refused(alloc::format!("{error}")))?;
+        let config = PublicConfig::summing(statement.set, &seed, sum, kernels)
+            .map_err(|error| refused(alloc::format!("{error}")))?;
         proof::verify(&config, &tables, &values, &segment.proof).map_err(|error| refused(alloc::format!("{error}")))?
     };
     let bits = security(shape.tables(), statement.set);

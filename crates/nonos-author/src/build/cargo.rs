@@ -34,7 +34,7 @@ const PROFILE: &[(&str, &str)] = &[
     ("strip", "\"none\""),
 ];
 /// How Cargo builds the standard library from its sources.
-pub(crate) const LIBRARY_FLAGS: &[&str] = &["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"];
+pub const LIBRARY_FLAGS: &[&str] = &["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"];
 /// The package that brings the linker script.
 const SDK_PACKAGE: &str = "nonos-sdk";
 /// The linker script, in the folder of that package.
