@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_syscall_permutes_as_the_software_does() {
-        let run = Mock::new().run(|| {
+        let run = Mock::new().grants(["poseidon2"]).run(|| {
             let software = Software16::new();
             for seed in 0..100u32 {
                 let start: [F; 16] = elements(&core::array::from_fn(|i| seed.wrapping_mul(0x9e37_79b9) >> (i % 7)));

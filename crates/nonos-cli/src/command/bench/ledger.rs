@@ -5,8 +5,8 @@ mod sqlite;
 
 use crate::{Context, exit::ExitClass, failure::Failure, number};
 use clap::Args;
-use nonos_ledger::{AccountId, Book, DomainName, Entry, Event, Ledger, MemoryBook};
-use nonos_store::{Command, GROUP_MAX, Pending, Store, Writer, workload};
+use nonos_ledger::{AccountId, Book, DomainName, Entry, Event, Ledger, MemoryBook, Refusal};
+use nonos_store::{Command, CommandError, GROUP_MAX, Pending, Store, Writer, workload};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -69,8 +69,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(entries: u64, start: Instant) -> Self {
-        let wall_s = start.elapsed().as_secs_f64();
+    fn new(entries: u64, wall_s: f64) -> Self {
         Self { entries_per_s: entries as f64 / wall_s.max(f64::MIN_POSITIVE), wall_s }
     }
 }
@@ -159,29 +158,26 @@ fn here(folder: &Path, events: &[(Event, u64)], threads: NonZeroUsize) -> Result
             thread::spawn(move || {
                 let pending: Result<Vec<Pending>, _> =
                     share.into_iter().map(|(command, now_s)| writer.submit(command, now_s)).collect();
-                let mut refused = 0u64;
                 for pending in pending? {
                     match pending.wait() {
-                        Ok(_) => {}
                         // A batch that another thread's receipts have not come to yet is empty.
-                        Err(nonos_store::CommandError::Refused(nonos_ledger::Refusal::NothingToClose)) => refused += 1,
+                        Ok(_) | Err(CommandError::Refused(Refusal::NothingToClose)) => {}
                         Err(error) => return Err(Failure::from(error)),
                     }
                 }
-                Ok::<u64, Failure>(refused)
+                Ok(())
             })
         })
         .collect();
     for thread in handing {
         thread.join().map_err(|_| defect(&"a thread ended"))??;
     }
-    let wall = Instant::now();
+    // Every event is on the disk now.
+    let wall_s = start.elapsed().as_secs_f64();
     let writer = Arc::into_inner(writer).ok_or_else(|| defect(&"the writer is still in use"))?;
     let store = writer.finish()?;
     let entries = store.read(|book| book.head())?.map_or(0, |head| head.entries);
-    let elapsed = start + (wall - start);
-    let wall_s = (elapsed - start).as_secs_f64();
-    Ok((Measured { entries_per_s: entries as f64 / wall_s.max(f64::MIN_POSITIVE), wall_s }, entries))
+    Ok((Measured::new(entries, wall_s), entries))
 }
 
 /// Books all events in memory, and takes down what each one writes.

@@ -166,7 +166,7 @@ fn run(server: &Server, groups: &[String], entries: u64) -> Result<Measured, Str
     }
     drop(stdin);
     let ended = child.wait_with_output().map_err(|error| error.to_string())?;
-    let measured = Measured::new(entries, start);
+    let measured = Measured::new(entries, start.elapsed().as_secs_f64());
     if ended.status.success() {
         Ok(measured)
     } else {

@@ -29,7 +29,7 @@ pub(super) fn measure(folder: &Path, steps: &[Step], entries: u64) -> Result<Mea
     for group in steps.chunks(GROUP_MAX) {
         write(&mut database, group).map_err(failed)?;
     }
-    Ok(Measured::new(entries, start))
+    Ok(Measured::new(entries, start.elapsed().as_secs_f64()))
 }
 
 fn write(database: &mut Connection, group: &[Step]) -> rusqlite::Result<()> {
