@@ -331,7 +331,7 @@ impl CrashChild {
     pub(crate) fn run(&self) -> Result<()> {
         let store = Store::open(&self.path)?;
         let head = store.read(|book| book.head())?.context("the ledger was never opened")?;
-        let writer = Writer::new(store);
+        let writer = Writer::new(store)?;
         let mut waiting = VecDeque::new();
         let mut records = head.records;
         let mut out = std::io::stdout().lock();

@@ -12,7 +12,7 @@ use crate::{
 };
 use nonos_capsule::Capsule;
 use nonos_image::UNSALTED;
-use nonos_ledger::{Bill, FeeTable, Line, Role, Stream};
+use nonos_ledger::{Bill, FeeTable, Line, Role};
 use nonos_types::{Amount, KeyId};
 use nonos_vm::{CheckpointPolicy, Engine, Exit, Machine, Options};
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ impl Fees {
             (Role::Verifier, count) => format!("{count} verifiers together, in equal parts"),
             (role, _) => format!("the {}", name_of_role(role)),
         };
-        [name_of_stream(first.stream).to_owned(), name_of_role(first.role).to_owned(), payee, amount.to_string()]
+        [first.stream.name().to_owned(), name_of_role(first.role).to_owned(), payee, amount.to_string()]
     }
 
     fn payee(&self, line: &Line) -> String {
@@ -113,7 +113,7 @@ impl Fees {
 pub(crate) fn json_of(bill: &Bill, known: &dyn Fn(Role) -> bool) -> Value {
     let line = |line: &Line| {
         json!({
-            "stream": name_of_stream(line.stream),
+            "stream": line.stream.name(),
             "role": name_of_role(line.role),
             "capsule_id": line.capsule_id.to_string(),
             "payee": known(line.role).then(|| line.payee.to_string()),
@@ -132,14 +132,6 @@ pub(crate) fn json_of(bill: &Bill, known: &dyn Fn(Role) -> bool) -> Value {
 /// Base units as a text: they exceed what JSON's readers hold.
 pub(crate) fn units(amount: Amount) -> String {
     amount.units().to_string()
-}
-
-const fn name_of_stream(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Base => "base",
-        Stream::Execution => "execution",
-        Stream::Verification => "verification",
-    }
 }
 
 const fn name_of_role(role: Role) -> &'static str {

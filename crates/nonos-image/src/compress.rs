@@ -74,6 +74,22 @@ impl Compressor {
         digest(&self.elements(limbs.map(KoalaBear::from_u16)))
     }
 
+    /// [`Compressor::pair`] of many pairs, as many lanes at once as the processor has.
+    #[must_use]
+    pub fn pairs(&self, pairs: &[[Digest; 2]]) -> Vec<Digest> {
+        let input = |k: usize| {
+            let [left, right] = pairs[k].map(node);
+            core::array::from_fn(|i| if i < OUT { left[i] } else { right[i - OUT] })
+        };
+        self.many(pairs.len(), input).iter().map(digest).collect()
+    }
+
+    /// [`Compressor::block`] of many blocks, as many lanes at once as the processor has.
+    #[must_use]
+    pub fn blocks(&self, blocks: &[[u16; WIDTH]]) -> Vec<Digest> {
+        self.many(blocks.len(), |k| blocks[k].map(KoalaBear::from_u16)).iter().map(digest).collect()
+    }
+
     /// `C` of many inputs, given and returned in canonical form; as many lanes at once as the processor has.
     ///
     /// # Panics

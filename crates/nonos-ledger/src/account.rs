@@ -211,10 +211,19 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Length of its canonical bytes.
+    pub const BYTES: usize = 8 + 1 + 1 + 32 + 32 + 2 * AccountId::BYTES + 16;
+
     /// Canonical bytes, the number left out: it is the key under which they are kept.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new();
+        let mut w = Writer::with_capacity(Self::BYTES);
+        self.write(&mut w);
+        w.finish()
+    }
+
+    /// Writes its canonical bytes.
+    pub fn write(&self, w: &mut Writer) {
         w.u64(self.event);
         w.u8(self.kind as u8);
         w.u8(match self.stream {
@@ -228,7 +237,6 @@ impl Entry {
         w.raw(&self.debit.to_bytes());
         w.raw(&self.credit.to_bytes());
         w.u128(self.amount.units());
-        w.finish()
     }
 
     /// Reads what [`Entry::to_bytes`] gave.

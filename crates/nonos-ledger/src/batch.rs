@@ -124,7 +124,7 @@ pub struct Opening {
 /// Root over receipts, in the order given.
 #[must_use]
 pub fn receipts_root(c: &Compressor, receipts: &[PaidReceipt]) -> Digest {
-    root(c, TAG_RECEIPTS, &levels(c, receipts.iter().map(|paid| receipt_leaf(c, paid)).collect()), receipts.len())
+    root(c, TAG_RECEIPTS, &levels(c, receipt_leaves(c, receipts)), receipts.len())
 }
 
 /// Root over the balances of accounts, in the order given: ascending, without those at 0. So it says where everybody
@@ -169,31 +169,48 @@ pub fn account_is_in(c: &Compressor, root: Digest, id: AccountId, balance: i128,
 }
 
 fn account_levels(c: &Compressor, accounts: &[(AccountId, i128)]) -> Vec<Vec<Digest>> {
-    levels(c, accounts.iter().map(|(id, balance)| account_leaf(c, *id, *balance)).collect())
+    let halves: Vec<_> = accounts.iter().flat_map(|(id, balance)| account_blocks(*id, *balance)).collect();
+    levels(c, c.pairs(&two_each(&c.blocks(&halves))))
 }
 
 fn account_leaf(c: &Compressor, id: AccountId, balance: i128) -> Digest {
+    let [key, rest] = account_blocks(id, balance);
+    c.pair(c.block(key), c.block(rest))
+}
+
+fn account_blocks(id: AccountId, balance: i128) -> [[u16; 16]; 2] {
     let mut rest = [0; 16];
     rest[0] = id.kind as u16;
     for (limb, two) in rest[8..].iter_mut().zip(balance.to_le_bytes().chunks(2)) {
         *limb = u16::from_le_bytes([two[0], two[1]]);
     }
-    c.pair(c.block(limbs(id.key.as_bytes())), c.block(rest))
+    [limbs(id.key.as_bytes()), rest]
 }
 
-fn receipt_leaf(c: &Compressor, paid: &PaidReceipt) -> Digest {
-    let who = c.pair(c.block(limbs(paid.ticket.as_bytes())), c.block(limbs(paid.executor.as_bytes())));
-    c.pair(who, c.block(limbs(paid.claim.as_bytes())))
+/// Of each: the pair of ticket and executor, and the claim.
+fn receipt_leaves(c: &Compressor, receipts: &[PaidReceipt]) -> Vec<Digest> {
+    let of = |part: fn(&PaidReceipt) -> &[u8; 32]| -> Vec<Digest> {
+        c.blocks(&receipts.iter().map(|paid| limbs(part(paid))).collect::<Vec<_>>())
+    };
+    let together = |one: Vec<Digest>, other: Vec<Digest>| -> Vec<Digest> {
+        c.pairs(&one.into_iter().zip(other).map(<[Digest; 2]>::from).collect::<Vec<_>>())
+    };
+    let who = together(of(|paid| paid.ticket.as_bytes()), of(|paid| paid.executor.as_bytes()));
+    together(who, of(|paid| paid.claim.as_bytes()))
 }
 
 /// All levels from the leaves to the top; what is missing to a pair is zero.
 fn levels(c: &Compressor, leaves: Vec<Digest>) -> Vec<Vec<Digest>> {
     let mut levels = vec![leaves];
     while let Some(level) = levels.last().filter(|level| level.len() > 1) {
-        let above = level.chunks(2).map(|two| c.pair(two[0], two.get(1).copied().unwrap_or(Digest::ZERO)));
-        levels.push(above.collect());
+        levels.push(c.pairs(&two_each(level)));
     }
     levels
+}
+
+/// In pairs; what is missing to the last one is zero.
+fn two_each(digests: &[Digest]) -> Vec<[Digest; 2]> {
+    digests.chunks(2).map(|two| [two[0], two.get(1).copied().unwrap_or(Digest::ZERO)]).collect()
 }
 
 fn root(c: &Compressor, tag: u16, levels: &[Vec<Digest>], count: usize) -> Digest {

@@ -160,7 +160,8 @@ impl TicketRecord {
     /// Canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new();
+        // More than most have.
+        let mut w = Writer::with_capacity(1_024);
         w.raw(self.payer.as_bytes());
         w.raw(self.capsule.as_bytes());
         w.u128(self.ceiling.units());
@@ -337,21 +338,48 @@ pub trait Book {
     fn records_about(&self, subject: [u8; 32]) -> Result<Vec<u64>, Self::Error>;
 }
 
+/// A book that can be counted: what an audit needs to find what belongs to nothing.
+pub trait WholeBook: Book {
+    /// How many there are of everything.
+    fn rows(&self) -> Result<Rows, Self::Error>;
+}
+
+/// How many there are of everything that is looked up one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// Records of the journal.
+    pub records: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Tickets.
+    pub tickets: u64,
+    /// Fee tables.
+    pub terms: u64,
+    /// Limits that were set.
+    pub limits: u64,
+    /// Keys whose conduct is kept.
+    pub conduct: u64,
+    /// Closed batches.
+    pub batches: u64,
+    /// Ids with their records.
+    pub index: u64,
+}
+
 /// A book in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemoryBook {
     head: Option<Head>,
     accounts: BTreeMap<AccountId, Account>,
-    tickets: BTreeMap<TicketId, TicketRecord>,
-    terms: BTreeMap<CapsuleId, FeeTable>,
-    limits: BTreeMap<KeyId, Amount>,
+    pub(crate) tickets: BTreeMap<TicketId, TicketRecord>,
+    pub(crate) terms: BTreeMap<CapsuleId, FeeTable>,
+    pub(crate) limits: BTreeMap<KeyId, Amount>,
     open: BTreeSet<TicketId>,
     due: BTreeSet<(u64, TicketId)>,
     batches: BTreeMap<u64, Batch>,
-    conduct: BTreeMap<KeyId, Conduct>,
+    pub(crate) conduct: BTreeMap<KeyId, Conduct>,
     entries: Vec<Entry>,
     records: Vec<Vec<u8>>,
-    index: BTreeSet<([u8; 32], u64)>,
+    pub(crate) index: BTreeSet<([u8; 32], u64)>,
 }
 
 impl MemoryBook {
@@ -457,5 +485,20 @@ impl Book for MemoryBook {
     }
     fn records_about(&self, subject: [u8; 32]) -> Result<Vec<u64>, Infallible> {
         Ok(self.index.range((subject, 0)..=(subject, u64::MAX)).map(|(_, seq)| *seq).collect())
+    }
+}
+
+impl WholeBook for MemoryBook {
+    fn rows(&self) -> Result<Rows, Infallible> {
+        Ok(Rows {
+            records: self.records.len() as u64,
+            entries: self.entries.len() as u64,
+            tickets: self.tickets.len() as u64,
+            terms: self.terms.len() as u64,
+            limits: self.limits.len() as u64,
+            conduct: self.conduct.len() as u64,
+            batches: self.batches.len() as u64,
+            index: self.index.len() as u64,
+        })
     }
 }

@@ -48,8 +48,11 @@ impl Record {
     }
 }
 
+/// More than a record of most kinds has; that of a ticket with its key and its signatures is the longest of them.
+const RECORD_BYTES_USUAL: usize = 6_144;
+
 pub(crate) fn record_bytes(seq: u64, previous: Hash32, time_s: u64, event: &Event) -> Vec<u8> {
-    let mut w = Writer::new();
+    let mut w = Writer::with_capacity(RECORD_BYTES_USUAL);
     w.u64(seq);
     w.raw(previous.as_bytes());
     w.u64(time_s);

@@ -38,7 +38,9 @@ pub use batch::{
     receipts_root,
 };
 pub use bill::{Bill, BillError, Line, PARTICIPANTS_MAX, Participants, Role, Seeder, Stream};
-pub use book::{Book, CANDIDATES_MAX, Candidate, Conduct, Head, MemoryBook, TicketRecord, TicketState};
+pub use book::{
+    Book, CANDIDATES_MAX, Candidate, Conduct, Head, MemoryBook, Rows, TicketRecord, TicketState, WholeBook,
+};
 pub use domain_name::{DOMAIN_LOCAL, DomainName, DomainNameError};
 pub use event::{Event, EventError};
 pub use explain::{EVENTS_TOLD_MAX, ExplainError, Explanation, Refused, StepTold, Subject, entry_text, explain};

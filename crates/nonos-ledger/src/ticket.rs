@@ -192,7 +192,7 @@ impl SignedTicket {
     /// Canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new();
+        let mut w = Writer::with_capacity(TICKET_BYTES_MAX);
         self.ticket.write(&mut w);
         self.payer.write(&mut w);
         self.signature.write(&mut w);

@@ -2,14 +2,16 @@
 //! transaction. Keys, values and their bytes: `docs/spec/55-store.md`.
 
 use crate::error::StoreError;
-use nonos_ledger::{Account, AccountId, Batch, Book, Conduct, Entry, FeeTable, Head, TicketRecord};
+use nonos_ledger::{Account, AccountId, Batch, Book, Conduct, Entry, FeeTable, Head, Rows, TicketRecord, WholeBook};
 use nonos_types::{
     Amount, CapsuleId, KeyId, TicketId,
     codec::{CodecError, Reader},
 };
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata as _, Table, TableDefinition, WriteTransaction,
+};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{Hash as _, Hasher as _},
 };
 
@@ -28,6 +30,9 @@ const BATCHES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("batches")
 const CONDUCT: TableDefinition<'_, Id, [u8; Conduct::BYTES]> = TableDefinition::new("conduct");
 const INDEX: TableDefinition<'_, (Id, u64), ()> = TableDefinition::new("index");
 pub(crate) const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
+
+/// Entries in one row of `entries`, but for the last: three rows fill a page of the file, and an event has about that many.
+const ENTRIES_PER_ROW: u64 = 8;
 
 /// The key in `meta` of where the ledger stands.
 const HEAD: &str = "head";
@@ -79,8 +84,16 @@ macro_rules! read_only {
 tables!(
     /// A book that is read and written, in one transaction.
     WriteBook<'t>, written, {
-        /// Accounts that were written and are not in the table yet: a batch books to the same few again and again.
-        cached_accounts: HashMap<AccountId, Account>,
+        // What was written and is not in its table yet: a group of events writes the same rows again and again, and a
+        // table is written fastest in the order of its keys.
+        new_accounts: BTreeMap<AccountId, Account>,
+        new_tickets: BTreeMap<TicketId, TicketRecord>,
+        /// True: added; false: removed.
+        new_open: BTreeMap<TicketId, bool>,
+        new_due: BTreeMap<(u64, TicketId), bool>,
+        new_index: BTreeSet<(Id, u64)>,
+        /// The last row of entries.
+        new_entries: Option<(u64, Vec<u8>)>,
         cached_terms: HashMap<CapsuleId, FeeTable>,
         cached_head: Option<Head>,
         head_changed: bool,
@@ -120,7 +133,12 @@ impl<'t> WriteBook<'t> {
             batches: transaction.open_table(BATCHES)?,
             conduct: transaction.open_table(CONDUCT)?,
             index: transaction.open_table(INDEX)?,
-            cached_accounts: HashMap::new(),
+            new_accounts: BTreeMap::new(),
+            new_tickets: BTreeMap::new(),
+            new_open: BTreeMap::new(),
+            new_due: BTreeMap::new(),
+            new_index: BTreeSet::new(),
+            new_entries: None,
             cached_terms: HashMap::new(),
             cached_head: None,
             head_changed: false,
@@ -129,15 +147,40 @@ impl<'t> WriteBook<'t> {
         Ok(book)
     }
 
-    /// Puts what is cached into the tables; nothing may be read or written afterwards.
+    /// Puts what is new into the tables; nothing may be read or written afterwards.
     pub(crate) fn flush(mut self) -> Result<(), StoreError> {
-        let mut accounts: Vec<_> = self.cached_accounts.drain().collect();
-        accounts.sort_unstable_by_key(|(id, _)| *id);
-        for (id, account) in accounts {
+        self.flush_entries()?;
+        for (id, account) in self.new_accounts {
             self.accounts.insert(id.to_bytes(), account.to_bytes())?;
+        }
+        for (id, record) in self.new_tickets {
+            self.tickets.insert(*id.as_bytes(), record.to_bytes().as_slice())?;
+        }
+        for (id, open) in self.new_open {
+            match open {
+                true => self.open.insert(*id.as_bytes(), ())?,
+                false => self.open.remove(*id.as_bytes())?,
+            };
+        }
+        for ((deadline_s, id), due) in self.new_due {
+            let key = (deadline_s, *id.as_bytes());
+            match due {
+                true => self.due.insert(key, ())?,
+                false => self.due.remove(key)?,
+            };
+        }
+        for key in self.new_index {
+            self.index.insert(key, ())?;
         }
         if let Some(head) = self.cached_head.filter(|_| self.head_changed) {
             self.meta.insert(HEAD, head.to_bytes().as_slice())?;
+        }
+        Ok(())
+    }
+
+    fn flush_entries(&mut self) -> Result<(), StoreError> {
+        if let Some((row, bytes)) = self.new_entries.take() {
+            self.entries.insert(row, bytes.as_slice())?;
         }
         Ok(())
     }
@@ -216,24 +259,50 @@ fn read_terms(
     decode("terms", &capsule, FeeTable::from_bytes(bytes.value())).map(Some)
 }
 
+fn read_entry(table: &impl ReadableTable<u64, &'static [u8]>, seq: u64) -> Result<Option<Entry>, StoreError> {
+    let Some(bytes) = table.get(seq / ENTRIES_PER_ROW)? else { return Ok(None) };
+    entry_in(bytes.value(), seq)
+}
+
+/// An entry in its row.
+fn entry_in(row: &[u8], seq: u64) -> Result<Option<Entry>, StoreError> {
+    // Below 8.
+    let Some(bytes) = row.chunks(Entry::BYTES).nth((seq % ENTRIES_PER_ROW) as usize) else { return Ok(None) };
+    decode("entries", &seq, Entry::from_bytes(seq, bytes)).map(Some)
+}
+
+fn read_ticket(
+    table: &impl ReadableTable<Id, &'static [u8]>,
+    id: TicketId,
+) -> Result<Option<TicketRecord>, StoreError> {
+    let Some(bytes) = table.get(*id.as_bytes())? else { return Ok(None) };
+    decode("tickets", &id, TicketRecord::from_bytes(bytes.value())).map(Some)
+}
+
+fn read_open(table: &impl ReadableTable<Id, ()>) -> Result<Vec<TicketId>, StoreError> {
+    table.iter()?.map(|row| Ok(TicketId::from_bytes(row?.0.value()))).collect()
+}
+
+fn read_due(
+    table: &impl ReadableTable<(u64, Id), ()>,
+    before_s: u64,
+    most: usize,
+) -> Result<Vec<(u64, TicketId)>, StoreError> {
+    let key = |(deadline_s, id): (u64, Id)| (deadline_s, TicketId::from_bytes(id));
+    table.range(..(before_s, [0; 32]))?.take(most).map(|row| Ok(key(row?.0.value()))).collect()
+}
+
+fn read_index(table: &impl ReadableTable<(Id, u64), ()>, subject: Id) -> Result<Vec<u64>, StoreError> {
+    table.range((subject, 0)..=(subject, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
+}
+
 /// What both books read alike.
 macro_rules! reads {
     () => {
-        fn ticket(&self, id: TicketId) -> Result<Option<TicketRecord>, StoreError> {
-            let Some(bytes) = self.tickets.get(*id.as_bytes())? else { return Ok(None) };
-            decode("tickets", &id, TicketRecord::from_bytes(bytes.value())).map(Some)
-        }
         fn limit(&self, payer: KeyId) -> Result<Option<Amount>, StoreError> {
             let Some(units) = self.limits.get(*payer.as_bytes())? else { return Ok(None) };
             let amount = Amount::from_units(units.value());
             amount.map(Some).map_err(|why| corrupt("limits", payer.to_string(), &why))
-        }
-        fn open(&self) -> Result<Vec<TicketId>, StoreError> {
-            self.open.iter()?.map(|row| Ok(TicketId::from_bytes(row?.0.value()))).collect()
-        }
-        fn due(&self, before_s: u64, most: usize) -> Result<Vec<TicketId>, StoreError> {
-            let rows = self.due.range(..(before_s, [0; 32]))?.take(most);
-            rows.map(|row| Ok(TicketId::from_bytes(row?.0.value().1))).collect()
         }
         fn batch(&self, number: u64) -> Result<Option<Batch>, StoreError> {
             let Some(bytes) = self.batches.get(number)? else { return Ok(None) };
@@ -243,18 +312,20 @@ macro_rules! reads {
             let Some(bytes) = self.conduct.get(*key.as_bytes())? else { return Ok(Conduct::default()) };
             decode("conduct", &key, Conduct::from_bytes(&bytes.value()))
         }
-        fn entry(&self, seq: u64) -> Result<Option<Entry>, StoreError> {
-            let Some(bytes) = self.entries.get(seq)? else { return Ok(None) };
-            decode("entries", &seq, Entry::from_bytes(seq, bytes.value())).map(Some)
-        }
         fn record(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
             Ok(self.journal.get(seq)?.map(|bytes| bytes.value().to_vec()))
         }
-        fn records_about(&self, subject: Id) -> Result<Vec<u64>, StoreError> {
-            let rows = self.index.range((subject, 0)..=(subject, u64::MAX))?;
-            rows.map(|row| Ok(row?.0.value().1)).collect()
-        }
     };
+}
+
+/// Adds and removes what was added and removed since.
+fn overlay<K: Copy + Ord>(rows: &mut BTreeSet<K>, new: &BTreeMap<K, bool>) {
+    for (key, is_there) in new {
+        match is_there {
+            true => rows.insert(*key),
+            false => rows.remove(key),
+        };
+    }
 }
 
 impl Book for WriteBook<'_> {
@@ -271,22 +342,28 @@ impl Book for WriteBook<'_> {
         Ok(())
     }
     fn account(&self, id: AccountId) -> Result<Account, StoreError> {
-        match self.cached_accounts.get(&id) {
+        match self.new_accounts.get(&id) {
             Some(account) => Ok(*account),
             None => read_account(&self.accounts, id),
         }
     }
     fn put_account(&mut self, id: AccountId, account: Account) -> Result<(), StoreError> {
-        self.cached_accounts.insert(id, account);
+        self.new_accounts.insert(id, account);
         Ok(())
     }
     fn accounts(&self) -> Result<Vec<(AccountId, Account)>, StoreError> {
-        let mut accounts: std::collections::BTreeMap<_, _> = read_accounts(&self.accounts)?.into_iter().collect();
-        accounts.extend(self.cached_accounts.iter().map(|(id, account)| (*id, *account)));
+        let mut accounts: BTreeMap<_, _> = read_accounts(&self.accounts)?.into_iter().collect();
+        accounts.extend(self.new_accounts.iter().map(|(id, account)| (*id, *account)));
         Ok(accounts.into_iter().collect())
     }
+    fn ticket(&self, id: TicketId) -> Result<Option<TicketRecord>, StoreError> {
+        match self.new_tickets.get(&id) {
+            Some(record) => Ok(Some(record.clone())),
+            None => read_ticket(&self.tickets, id),
+        }
+    }
     fn put_ticket(&mut self, id: TicketId, record: &TicketRecord) -> Result<(), StoreError> {
-        self.tickets.insert(*id.as_bytes(), record.to_bytes().as_slice())?;
+        self.new_tickets.insert(id, record.clone());
         Ok(())
     }
     fn terms(&self, capsule: CapsuleId) -> Result<Option<FeeTable>, StoreError> {
@@ -304,21 +381,24 @@ impl Book for WriteBook<'_> {
         self.limits.insert(*payer.as_bytes(), limit.units())?;
         Ok(())
     }
+    fn open(&self) -> Result<Vec<TicketId>, StoreError> {
+        let mut open: BTreeSet<_> = read_open(&self.open)?.into_iter().collect();
+        overlay(&mut open, &self.new_open);
+        Ok(open.into_iter().collect())
+    }
     fn put_open(&mut self, ticket: TicketId, open: bool) -> Result<(), StoreError> {
-        if open {
-            self.open.insert(*ticket.as_bytes(), ())?;
-        } else {
-            self.open.remove(*ticket.as_bytes())?;
-        }
+        self.new_open.insert(ticket, open);
         Ok(())
     }
+    fn due(&self, before_s: u64, most: usize) -> Result<Vec<TicketId>, StoreError> {
+        // As many more as were removed since.
+        let most_read = most.saturating_add(self.new_due.len());
+        let mut due: BTreeSet<_> = read_due(&self.due, before_s, most_read)?.into_iter().collect();
+        overlay(&mut due, &self.new_due);
+        Ok(due.into_iter().filter(|(deadline_s, _)| *deadline_s < before_s).take(most).map(|(_, id)| id).collect())
+    }
     fn put_due(&mut self, deadline_s: u64, ticket: TicketId, due: bool) -> Result<(), StoreError> {
-        let key = (deadline_s, *ticket.as_bytes());
-        if due {
-            self.due.insert(key, ())?;
-        } else {
-            self.due.remove(key)?;
-        }
+        self.new_due.insert((deadline_s, ticket), due);
         Ok(())
     }
     fn put_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -329,16 +409,33 @@ impl Book for WriteBook<'_> {
         self.conduct.insert(*key.as_bytes(), conduct.to_bytes())?;
         Ok(())
     }
+    fn entry(&self, seq: u64) -> Result<Option<Entry>, StoreError> {
+        match &self.new_entries {
+            Some((row, bytes)) if *row == seq / ENTRIES_PER_ROW => entry_in(bytes, seq),
+            _ => read_entry(&self.entries, seq),
+        }
+    }
     fn put_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        self.entries.insert(entry.seq, entry.to_bytes().as_slice())?;
+        let row = entry.seq / ENTRIES_PER_ROW;
+        if self.new_entries.as_ref().is_none_or(|(last, _)| *last != row) {
+            self.flush_entries()?;
+            let old = self.entries.get(row)?.map(|bytes| bytes.value().to_vec());
+            self.new_entries = Some((row, old.unwrap_or_default()));
+        }
+        if let Some((_, bytes)) = &mut self.new_entries {
+            bytes.extend_from_slice(&entry.to_bytes());
+        }
         Ok(())
     }
     fn put_record(&mut self, seq: u64, bytes: &[u8], subjects: &[Id]) -> Result<(), StoreError> {
         self.journal.insert(seq, bytes)?;
-        for subject in subjects {
-            self.index.insert((*subject, seq), ())?;
-        }
+        self.new_index.extend(subjects.iter().map(|subject| (*subject, seq)));
         Ok(())
+    }
+    fn records_about(&self, subject: Id) -> Result<Vec<u64>, StoreError> {
+        let mut records = read_index(&self.index, subject)?;
+        records.extend(self.new_index.range((subject, 0)..=(subject, u64::MAX)).map(|(_, seq)| *seq));
+        Ok(records)
     }
 }
 
@@ -347,8 +444,24 @@ impl Book for ReadBook<'_> {
 
     reads!();
 
+    fn entry(&self, seq: u64) -> Result<Option<Entry>, StoreError> {
+        read_entry(&self.entries, seq)
+    }
+
     fn head(&self) -> Result<Option<Head>, StoreError> {
         read_head(&self.meta)
+    }
+    fn ticket(&self, id: TicketId) -> Result<Option<TicketRecord>, StoreError> {
+        read_ticket(&self.tickets, id)
+    }
+    fn open(&self) -> Result<Vec<TicketId>, StoreError> {
+        read_open(&self.open)
+    }
+    fn due(&self, before_s: u64, most: usize) -> Result<Vec<TicketId>, StoreError> {
+        Ok(read_due(&self.due, before_s, most)?.into_iter().map(|(_, id)| id).collect())
+    }
+    fn records_about(&self, subject: Id) -> Result<Vec<u64>, StoreError> {
+        read_index(&self.index, subject)
     }
     fn account(&self, id: AccountId) -> Result<Account, StoreError> {
         read_account(&self.accounts, id)
@@ -391,5 +504,22 @@ impl Book for ReadBook<'_> {
     }
     fn put_record(&mut self, _: u64, _: &[u8], _: &[Id]) -> Result<(), StoreError> {
         Err(StoreError::ReadOnly)
+    }
+}
+
+impl WholeBook for ReadBook<'_> {
+    fn rows(&self) -> Result<Rows, StoreError> {
+        let last = self.entries.last()?.map_or(0, |(_, bytes)| bytes.value().len().div_ceil(Entry::BYTES) as u64);
+        Ok(Rows {
+            records: self.journal.len()?,
+            // All rows but the last are full.
+            entries: self.entries.len()?.saturating_sub(1) * ENTRIES_PER_ROW + last,
+            tickets: self.tickets.len()?,
+            terms: self.terms.len()?,
+            limits: self.limits.len()?,
+            conduct: self.conduct.len()?,
+            batches: self.batches.len()?,
+            index: self.index.len()?,
+        })
     }
 }

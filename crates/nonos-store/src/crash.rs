@@ -124,7 +124,7 @@ pub fn drive(medium: &Medium, course: &Course, way: Way) -> Result<(), CommandEr
         }
         Way::Groups { seed } => {
             let mut random = Random::new(seed);
-            let writer = Writer::new(store);
+            let writer = Writer::new(store)?;
             let (mut number, mut left) = (1, course.events());
             while !left.is_empty() {
                 let (group, later) = left.split_at(left.len().min(1 + random.below(GROUP) as usize));

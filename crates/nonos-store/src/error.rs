@@ -43,6 +43,9 @@ pub enum StoreError {
     /// The writer has ended, because an earlier group could not be written.
     #[error("the ledger's writer has ended")]
     WriterEnded,
+    /// The system gives no thread for the writer.
+    #[error("no thread for the ledger's writer: {0}")]
+    Thread(std::io::Error),
     /// The database failed.
     #[error("the ledger's file: {0}")]
     Database(Box<redb::Error>),

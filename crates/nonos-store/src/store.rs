@@ -25,6 +25,9 @@ const REFUSED_CODE_BYTES_MAX: usize = 64;
 /// The key in `meta` of the format's version.
 const VERSION: &str = "version";
 
+/// How much of the file is kept in memory at most, in bytes. The library's own 1 GiB is not faster.
+const CACHE_BYTES: usize = 128 << 20;
+
 /// A ledger in a file.
 #[derive(Debug)]
 pub struct Store(Database);
@@ -38,7 +41,7 @@ impl Store {
         if path.exists() {
             return Err(StoreError::Exists(path.to_owned()));
         }
-        Self::start(Database::create(path)?, domain, limit, now_s)
+        Self::start(builder().create(path)?, domain, limit, now_s)
     }
 
     /// Opens one, and brings an older one up to date.
@@ -49,7 +52,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        match Database::open(path) {
+        match builder().open(path) {
             Ok(database) => Self::check(database),
             Err(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
                 if error.kind() == std::io::ErrorKind::InvalidData =>
@@ -70,7 +73,7 @@ impl Store {
         limit: Amount,
         now_s: u64,
     ) -> Result<Self, StoreError> {
-        Self::start(Database::builder().create_with_backend(medium)?, domain, limit, now_s)
+        Self::start(builder().create_with_backend(medium)?, domain, limit, now_s)
     }
 
     /// As [`Store::open`], on a medium of the caller's.
@@ -78,7 +81,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open_on(medium: impl StorageBackend) -> Result<Self, StoreError> {
-        Self::check(Database::builder().create_with_backend(medium)?)
+        Self::check(builder().create_with_backend(medium)?)
     }
 
     fn start(database: Database, domain: DomainName, limit: Amount, now_s: u64) -> Result<Self, StoreError> {
@@ -214,6 +217,12 @@ impl Store {
         }
         Ok(list)
     }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// From one version of the format to the next. There is only one version so far.

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Most commands in one transaction, and most that wait.
-pub const GROUP_MAX: usize = 1_024;
+pub const GROUP_MAX: usize = 4_096;
 
 struct Request {
     command: Command,
@@ -46,14 +46,17 @@ impl Pending {
 
 impl Writer {
     /// Starts the thread.
-    #[must_use]
-    pub fn new(store: Store) -> Self {
+    ///
+    /// # Errors
+    /// [`StoreError::Thread`] when the system gives no thread.
+    pub fn new(store: Store) -> Result<Self, StoreError> {
         let (sender, requests) = sync_channel(GROUP_MAX);
-        let thread = std::thread::spawn(move || {
+        let serve = move || {
             serve(&store, &requests);
             store
-        });
-        Self { requests: Some(sender), thread: Some(thread) }
+        };
+        let thread = std::thread::Builder::new().name("ledger writer".to_owned()).spawn(serve);
+        Ok(Self { requests: Some(sender), thread: Some(thread.map_err(StoreError::Thread)?) })
     }
 
     /// Hands in a command. Waits only when too many are waiting already.

@@ -145,7 +145,7 @@ fn book(events: &[(Event, u64)], course: &Course) -> Verdict {
     let medium = Medium::new(Habits::default());
     let domain = nonos_ledger::DomainName::local();
     let store = Store::create_on(medium, domain, workload::limit(), workload::START_S).expect("a new ledger");
-    let writer = Writer::new(store);
+    let writer = Writer::new(store).unwrap();
     for (event, now_s) in events {
         let pending = writer.submit(Command::Restore(Box::new(event.clone())), *now_s).expect("it runs");
         pending.wait().expect("it is taken");

@@ -4,6 +4,7 @@
 //! start for later ones. The same seed gives the same inputs. A panic is caught and counted, and its input is in the
 //! report. The same [`Target`]s are what `fuzz/` gives to libFuzzer.
 
+mod books;
 mod mutator;
 mod targets;
 

@@ -231,6 +231,11 @@ impl Writer {
     pub const fn new() -> Self {
         Self(Vec::new())
     }
+    /// An empty writer with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
     /// Bytes as they are, without a length.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);

@@ -1,5 +1,6 @@
 //! What is fuzzed: everything that reads bytes from outside, and the two interpreters on random text.
 
+use super::books;
 use crate::{Shape, lockstep, random_program};
 use nonos_capsule::{
     Capsule, CapsuleParts, LicenceText, Licences, Lock, LockEntry, Manifest, ManifestToml, PackFacts, PrebuiltRecipe,
@@ -50,6 +51,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snapshot", corpus: snapshots, accepts: snapshot, dictionary: &[], mend: None },
     Target { name: "keys", corpus: key_files, accepts: keys, dictionary: &[b"nonos-pub1"], mend: None },
     Target { name: "run-program", corpus: texts, accepts: run_text, dictionary: &[], mend: None },
+    books::TICKET,
+    books::INVOICE,
+    books::ATTESTATION,
+    books::RECORD,
 ];
 
 const MANIFEST_WORDS: &[&[u8]] = &[
