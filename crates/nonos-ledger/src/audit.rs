@@ -13,7 +13,6 @@ use crate::{
 };
 use nonos_keys::SignatureError;
 use nonos_types::Hash32;
-use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// What an audit found.
