@@ -142,12 +142,9 @@ fn filled(path: &std::path::Path) {
 }
 
 /// Changes a byte of the first value of a table, so far from its end, behind the ledger's back.
-fn bend<K: redb::Key + 'static>(
-    path: &std::path::Path,
-    table: redb::TableDefinition<'_, K, &'static [u8]>,
-    from_end: usize,
-) where
-    for<'a> K: redb::Value<SelfType<'a> = K>,
+fn bend<K>(path: &std::path::Path, table: redb::TableDefinition<'_, K, &'static [u8]>, from_end: usize)
+where
+    K: redb::Key + for<'a> redb::Value<SelfType<'a> = K> + 'static,
 {
     use redb::{ReadableDatabase as _, ReadableTable as _};
     let database = redb::Database::open(path).expect("a database");
