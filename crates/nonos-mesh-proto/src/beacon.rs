@@ -27,14 +27,14 @@ pub use announcement::{
     VerifiedAnnouncement, fuzz_announcement,
 };
 pub use equivocation::{Equivocation, EquivocationError};
-pub use index::{INDEX_LIMITS, Index, IndexLimits, Inserted, InsertError, REVOCATIONS_MAX};
+pub use index::{INDEX_LIMITS, Index, IndexLimits, InsertError, Inserted, REVOCATIONS_MAX};
 pub use inventory::{
     ADDRESS_BYTES_MAX, ADDRESSES_MAX, INVENTORY_BYTES_MAX, INVENTORY_CAPSULES_MAX, INVENTORY_LIFETIME_S_MAX,
     INVENTORY_MAGIC, INVENTORY_VERSION, Inventory, InventoryBody, InventoryError, VerifiedInventory, fuzz_inventory,
 };
 pub use machine::{
-    ANNOUNCE_LIFETIME_S, AnswerRefused, Beacon, INVENTORY_DELAY_S, INVENTORY_EVERY_S, INVENTORY_LIFETIME_S,
-    Output, PUBLISH_EVERY_S, QUERIES_OPEN_MAX, QUERIES_PER_WINDOW_MAX, QUERY_TIMEOUT_S, QUERY_WINDOW_S, QueryRefused,
+    ANNOUNCE_LIFETIME_S, AnswerRefused, Beacon, INVENTORY_DELAY_S, INVENTORY_EVERY_S, INVENTORY_LIFETIME_S, Output,
+    PUBLISH_EVERY_S, QUERIES_OPEN_MAX, QUERIES_PER_WINDOW_MAX, QUERY_TIMEOUT_S, QUERY_WINDOW_S, QueryRefused,
     RELAY_AGAIN_S, Topic, Verdict,
 };
 pub use own::{AskError, HoldingsError};
@@ -48,6 +48,6 @@ pub use statement::{Statement, StatementError};
 pub use text::TextError;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

@@ -91,14 +91,14 @@ impl Index {
     /// [`InsertError`].
     pub fn insert_announcement(
         &mut self,
-        announcement: VerifiedAnnouncement,
+        announcement: &VerifiedAnnouncement,
         source: Source,
         now_s: u64,
     ) -> Result<Inserted, InsertError> {
         let known = self.is_known(announcement.author().id());
         match self.announcements.insert(announcement.clone(), source, known, now_s) {
             Ok(taken) => Ok(Inserted { replaced: taken.replaced.is_some(), evicted: taken.evicted.is_some() }),
-            Err(ShelfError::Contradiction) => Err(self.contradicting_announcement(&announcement)),
+            Err(ShelfError::Contradiction) => Err(self.contradicting_announcement(announcement)),
             Err(error) => Err(error.into()),
         }
     }
@@ -109,7 +109,7 @@ impl Index {
     /// [`InsertError`].
     pub fn insert_inventory(
         &mut self,
-        inventory: VerifiedInventory,
+        inventory: &VerifiedInventory,
         source: Source,
         now_s: u64,
     ) -> Result<Inserted, InsertError> {
@@ -122,7 +122,7 @@ impl Index {
                 }
                 Ok(Inserted { replaced: taken.replaced.is_some(), evicted: taken.evicted.is_some() })
             }
-            Err(ShelfError::Contradiction) => Err(self.contradicting_inventory(&inventory)),
+            Err(ShelfError::Contradiction) => Err(self.contradicting_inventory(inventory)),
             Err(error) => Err(error.into()),
         }
     }
@@ -196,11 +196,8 @@ impl Index {
 
     /// Says whether this node knows a key. Statements of known keys are not evicted for others.
     pub fn set_known(&mut self, key: KeyId, known: bool) {
-        let changed = if known {
-            self.known.len() < KNOWN_KEYS_MAX && self.known.insert(key)
-        } else {
-            self.known.remove(&key)
-        };
+        let changed =
+            if known { self.known.len() < KNOWN_KEYS_MAX && self.known.insert(key) } else { self.known.remove(&key) };
         if changed {
             self.announcements.set_known(key, known);
             self.inventories.set_known(key, known);
@@ -247,10 +244,8 @@ impl Index {
         }
         if self.revocations.len() >= REVOCATIONS_MAX {
             let idle = self.revocations.iter().position(|kept| !self.known.contains(&kept.key().id()));
-            match idle {
-                Some(index) if matters || self.is_known(revocation.key().id()) => drop(self.revocations.swap_remove(index)),
-                _ => return,
-            }
+            let Some(index) = idle.filter(|_| matters || self.is_known(revocation.key().id())) else { return };
+            self.revocations.swap_remove(index);
         }
         self.revocations.push(revocation.clone());
     }

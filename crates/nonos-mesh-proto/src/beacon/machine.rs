@@ -198,7 +198,7 @@ impl Beacon {
             Err(_) => return (Verdict::Ignore, Vec::new()),
         }
         match got.verify(now_s, self.index.revocations()) {
-            Ok(verified) => verdict(self.index.insert_announcement(verified, source, now_s).map(|_| ())),
+            Ok(verified) => verdict(self.index.insert_announcement(&verified, source, now_s).map(|_| ())),
             Err(error) => (verdict_on(&error), Vec::new()),
         }
     }
@@ -218,7 +218,7 @@ impl Beacon {
         match got.verify(now_s, self.index.revocations()) {
             Ok(verified) => {
                 let bound = bound(from, &verified);
-                let taken = self.index.insert_inventory(verified, Source::Peer(from), now_s).map(|_| ());
+                let taken = self.index.insert_inventory(&verified, Source::Peer(from), now_s).map(|_| ());
                 let (verdict, mut outputs) = verdict(taken);
                 outputs.extend(bound);
                 (verdict, outputs)
@@ -272,8 +272,8 @@ impl Beacon {
         for announcement in answer.announcements {
             match announcement.verify(now_s, self.index.revocations()) {
                 Ok(verified) => {
-                    let _ = said.insert_announcement(verified.clone(), Source::Local, now_s);
-                    let taken = self.index.insert_announcement(verified, Source::Peer(from), now_s);
+                    let _ = said.insert_announcement(&verified, Source::Local, now_s);
+                    let taken = self.index.insert_announcement(&verified, Source::Peer(from), now_s);
                     outputs.extend(contradiction(taken.map(|_| ())));
                 }
                 Err(error) if error.is_senders_fault() => return Err(error.into()),
@@ -287,8 +287,8 @@ impl Beacon {
             match inventory.verify(now_s, self.index.revocations()) {
                 Ok(verified) => {
                     outputs.extend(bound(from, &verified));
-                    let _ = said.insert_inventory(verified.clone(), Source::Local, now_s);
-                    let taken = self.index.insert_inventory(verified, Source::Peer(from), now_s);
+                    let _ = said.insert_inventory(&verified, Source::Local, now_s);
+                    let taken = self.index.insert_inventory(&verified, Source::Peer(from), now_s);
                     outputs.extend(contradiction(taken.map(|_| ())));
                 }
                 Err(error) if error.is_senders_fault() => return Err(error.into()),

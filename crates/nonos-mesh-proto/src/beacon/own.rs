@@ -29,7 +29,8 @@ impl Beacon {
     /// # Errors
     /// [`AnnounceError`].
     pub fn handle_announce(&mut self, capsule: &VerifiedCapsule<'_>, now_s: u64) -> Result<Vec<Output>, AnnounceError> {
-        let announcement = Announcement::of(capsule, &self.key, now_s, now_s, now_s.saturating_add(ANNOUNCE_LIFETIME_S))?;
+        let announcement =
+            Announcement::of(capsule, &self.key, now_s, now_s, now_s.saturating_add(ANNOUNCE_LIFETIME_S))?;
         let sequence = self.sequence_after(&announcement.slot(), now_s);
         let announcement = if sequence == now_s { announcement } else { self.renew(&announcement, sequence, now_s)? };
         Ok(self.publish_own(announcement, now_s))
@@ -54,7 +55,7 @@ impl Beacon {
         let bytes = announcement.to_bytes();
         match announcement.verify(now_s, self.index.revocations()) {
             Ok(verified) => {
-                let _ = self.index.insert_announcement(verified, Source::Local, now_s);
+                let _ = self.index.insert_announcement(&verified, Source::Local, now_s);
                 vec![Output::Publish { topic: Topic::Announcements, bytes }]
             }
             // Our own key is void or over: nobody would take it.
@@ -68,7 +69,7 @@ impl Beacon {
     /// [`StatementError`].
     pub fn handle_import(&mut self, announcement: Announcement, now_s: u64) -> Result<(), StatementError> {
         let verified = announcement.verify(now_s, self.index.revocations())?;
-        let _ = self.index.insert_announcement(verified, Source::Local, now_s);
+        let _ = self.index.insert_announcement(&verified, Source::Local, now_s);
         Ok(())
     }
 
@@ -98,7 +99,12 @@ impl Beacon {
     ///
     /// # Errors
     /// [`AskError`].
-    pub fn handle_query(&mut self, query: Query, peers: BTreeSet<PeerId>, now_s: u64) -> Result<(u64, Vec<Output>), AskError> {
+    pub fn handle_query(
+        &mut self,
+        query: Query,
+        peers: BTreeSet<PeerId>,
+        now_s: u64,
+    ) -> Result<(u64, Vec<Output>), AskError> {
         query.check()?;
         if self.open.len() >= QUERIES_OPEN_MAX {
             return Err(AskError::TooManyOpen);
@@ -161,7 +167,7 @@ impl Beacon {
         self.inventory_sequence = inventory.sequence();
         let bytes = inventory.to_bytes();
         let verified = inventory.verify(now_s, self.index.revocations()).ok()?;
-        let _ = self.index.insert_inventory(verified, Source::Local, now_s);
+        let _ = self.index.insert_inventory(&verified, Source::Local, now_s);
         Some(Output::Publish { topic: Topic::Inventories, bytes })
     }
 
@@ -179,7 +185,11 @@ impl Beacon {
         let (mut outputs, mut publish_at) = (Vec::new(), BTreeMap::new());
         for announcement in stand_for {
             let slot = announcement.slot();
-            let due_s = self.publish_at.get(&slot).copied().unwrap_or_else(|| now_s.saturating_add(spread_s(me, &announcement)));
+            let due_s = self
+                .publish_at
+                .get(&slot)
+                .copied()
+                .unwrap_or_else(|| now_s.saturating_add(spread_s(me, &announcement)));
             publish_at.insert(slot, due_s);
             let half_s = announcement.issued_s().midpoint(announcement.expires_s());
             let may_sign = announcement.author().id() == me && self.key.public().validity().contains(now_s);

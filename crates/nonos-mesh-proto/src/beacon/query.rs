@@ -107,10 +107,7 @@ impl Query {
     fn read(r: &mut Reader<'_>) -> Result<Self, QueryError> {
         let query = match r.u8("kind")? {
             0 => Self::Id(Hash32::from_bytes(r.array("id")?)),
-            1 => Self::Owned {
-                author: KeyId::from_bytes(r.array("author")?),
-                name: r.string("name", NAME_BYTES_MAX)?,
-            },
+            1 => Self::Owned { author: KeyId::from_bytes(r.array("author")?), name: r.string("name", NAME_BYTES_MAX)? },
             2 => Self::Prefix(r.string("prefix", NAME_BYTES_MAX)?),
             3 => {
                 let count = r.count("words", WORDS_MAX, 4)?;

@@ -1,11 +1,7 @@
 //! Search: a query and an index in, rows out, always in the same order.
 
 use super::{
-    announcement::VerifiedAnnouncement,
-    index::Index,
-    inventory::VerifiedInventory,
-    query::Query,
-    statement::Statement,
+    announcement::VerifiedAnnouncement, index::Index, inventory::VerifiedInventory, query::Query, statement::Statement,
     text,
 };
 use nonos_types::{CapsuleId, KeyId};
@@ -45,7 +41,8 @@ impl Index {
             .collect();
         let mut first_heard: BTreeMap<(KeyId, &str), u64> = BTreeMap::new();
         for held in &matching {
-            let first = first_heard.entry((held.statement.author().id(), &held.statement.body().name)).or_insert(held.arrival);
+            let first =
+                first_heard.entry((held.statement.author().id(), &held.statement.body().name)).or_insert(held.arrival);
             *first = held.arrival.min(*first);
         }
         let mut rows: Vec<(Rank, &VerifiedAnnouncement)> = matching
@@ -56,7 +53,8 @@ impl Index {
                 // A verified announcement's version parses.
                 let version = body.version.parse().unwrap_or(Version::new(0, 0, 0));
                 let exact = is_exact(query, &body.name);
-                let rank = (!exact, !self.is_known(author), body.name.clone(), heard, author, Reverse(version), body.capsule);
+                let rank =
+                    (!exact, !self.is_known(author), body.name.clone(), heard, author, Reverse(version), body.capsule);
                 (rank, &held.statement)
             })
             .collect();
@@ -78,8 +76,7 @@ impl Index {
     }
 
     fn row(&self, capsule: CapsuleId, announcement: Option<VerifiedAnnouncement>, now_s: u64) -> Found {
-        let mut holders: Vec<_> =
-            self.holders(capsule).filter(|held| held.statement.expires_s() >= now_s).collect();
+        let mut holders: Vec<_> = self.holders(capsule).filter(|held| held.statement.expires_s() >= now_s).collect();
         holders.sort_by_key(|held| (!self.is_known(held.statement.seeder().id()), held.arrival));
         let holders = holders.into_iter().take(HOLDERS_MAX).map(|held| held.statement.clone()).collect();
         Found { capsule, announcement, holders }
@@ -97,7 +94,9 @@ fn is_exact(query: &Query, name: &str) -> bool {
 fn matches(query: &Query, announcement: &VerifiedAnnouncement) -> bool {
     let body = announcement.body();
     match query {
-        Query::Id(id) => body.capsule.as_bytes() == id.as_bytes() || announcement.author().id().as_bytes() == id.as_bytes(),
+        Query::Id(id) => {
+            body.capsule.as_bytes() == id.as_bytes() || announcement.author().id().as_bytes() == id.as_bytes()
+        }
         Query::Owned { author, name } => announcement.author().id() == *author && body.name == *name,
         Query::Prefix(prefix) => body.name.starts_with(prefix.as_str()),
         Query::Words(asked) => {

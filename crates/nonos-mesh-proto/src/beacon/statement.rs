@@ -95,11 +95,7 @@ impl StatementError {
 }
 
 /// Rules B1 to B3, the costly one last.
-pub(super) fn check(
-    statement: &impl Statement,
-    now_s: u64,
-    revocations: &[Revocation],
-) -> Result<(), StatementError> {
+pub(super) fn check(statement: &impl Statement, now_s: u64, revocations: &[Revocation]) -> Result<(), StatementError> {
     // B1: at this time. Clocks differ by minutes, but what has expired has expired.
     let (issued_s, expires_s) = (statement.issued_s(), statement.expires_s());
     if issued_s > now_s.saturating_add(CLOCK_SKEW_SECONDS_MAX) {
