@@ -32,7 +32,7 @@ pub struct IndexLimits {
     pub inventories_max: usize,
 }
 
-/// Some 80 MB of announcements and some 40 MB of inventories at the most.
+/// At the most some 80 MB of announcements, and some 130 MB of inventories with who holds what.
 pub const INDEX_LIMITS: IndexLimits =
     IndexLimits { announcements_max: 8_192, announcements_per_author_max: 64, inventories_max: 2_048 };
 

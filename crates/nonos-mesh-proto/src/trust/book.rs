@@ -165,7 +165,8 @@ impl Trust {
 
     /// T10: what the operator says about a key; nothing, to leave it to the rules.
     pub fn set_policy(&mut self, key: KeyId, policy: Option<Policy>, at_s: u64) -> bool {
-        (policy.is_some() || self.records.contains_key(&key)) && self.change(key, at_s, |record| record.policy = policy)
+        (policy.is_some() || self.records.contains_key(&key))
+            && self.change(key, at_s, |record| record.policy = policy.map(|policy| (policy, at_s)))
     }
 
     /// T9: a peer itself says that a key is its own. Only what came from the peer's own end of a connection may be noted
@@ -214,7 +215,7 @@ impl Trust {
         let unknown = Record::default();
         let record = self.records.get(&key).unwrap_or(&unknown);
         // T10: the operator comes first.
-        match record.policy {
+        match record.policy.map(|(policy, _)| policy) {
             Some(Policy::Refuse) => return Decision::Refuse(Refusal::Policy),
             Some(Policy::Trust) => return Decision::Allow(free(record, self.limits.one_key_max, now_s)),
             Some(Policy::Limit(_)) | None => {}
@@ -226,7 +227,7 @@ impl Trust {
         }
         let earned = self.earned(record, now_s);
         let by_rule = amount(self.limits.new_key.units() + earned.units()).min(self.limits.one_key_max);
-        let limit = match record.policy {
+        let limit = match record.policy.map(|(policy, _)| policy) {
             Some(Policy::Limit(limit)) => limit.min(self.limits.one_key_max),
             _ => by_rule,
         };

@@ -6,7 +6,10 @@
 //! Spec: `docs/spec/63-trust.md`, section "Evidence".
 
 use super::receipt_statement::{RECEIPT_STATEMENT_BYTES, ReceiptStatement, ReceiptStatementError};
-use crate::beacon::{ANNOUNCEMENT_BYTES_MAX, Equivocation, EquivocationError, INVENTORY_BYTES_MAX};
+use crate::{
+    beacon::{ANNOUNCEMENT_BYTES_MAX, Equivocation, EquivocationError, INVENTORY_BYTES_MAX},
+    transfer::{BAD_RANGE_BYTES_MAX, BadRange, BadRangeDecodeError, BadRangeError},
+};
 use nonos_keys::SignatureError;
 use nonos_types::{
     Hash32, KeyId,
@@ -25,7 +28,7 @@ const HEAD_BYTES: usize = 8 + 2 + 1;
 const PAIRS_BYTES_MAX: usize =
     2 * largest(largest(ANNOUNCEMENT_BYTES_MAX, INVENTORY_BYTES_MAX), RECEIPT_STATEMENT_BYTES);
 /// Most bytes of evidence.
-pub const EVIDENCE_BYTES_MAX: usize = HEAD_BYTES + PAIRS_BYTES_MAX;
+pub const EVIDENCE_BYTES_MAX: usize = HEAD_BYTES + largest(PAIRS_BYTES_MAX, 4 + BAD_RANGE_BYTES_MAX);
 
 const fn largest(one: usize, other: usize) -> usize {
     if one > other { one } else { other }
@@ -80,6 +83,8 @@ pub struct InvalidProof {
 /// What a key signed against itself. [`Evidence::verify`] says whether it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
+    /// A false statement about a range of a file.
+    BadRange(Box<BadRange>),
     /// Two statements with one sequence.
     Equivocation(Equivocation),
     /// Two claims for one ticket; the statement with the lower id first.
@@ -165,6 +170,7 @@ impl Evidence {
     #[must_use]
     pub const fn kind(&self) -> FaultKind {
         match self {
+            Self::BadRange(_) => FaultKind::BadRange,
             Self::Equivocation(Equivocation::Announcements(_)) => FaultKind::TwoAnnouncements,
             Self::Equivocation(Equivocation::Inventories(_)) => FaultKind::TwoInventories,
             Self::ConflictingReceipts(_) => FaultKind::ConflictingReceipts,
@@ -176,6 +182,7 @@ impl Evidence {
     #[must_use]
     pub fn accused(&self) -> KeyId {
         match self {
+            Self::BadRange(range) => range.seeder().id(),
             Self::Equivocation(Equivocation::Announcements(pair)) => pair[0].author().id(),
             Self::Equivocation(Equivocation::Inventories(pair)) => pair[0].seeder().id(),
             Self::ConflictingReceipts(pair) => pair[0].executor().id(),
@@ -195,6 +202,7 @@ impl Evidence {
     /// [`EvidenceError`]; [`EvidenceError::Unchecked`] when nobody here can.
     pub fn verify(&self, proofs: &dyn ProofCheck) -> Result<VerifiedEvidence, EvidenceError> {
         match self {
+            Self::BadRange(range) => drop(range.verify()?),
             Self::Equivocation(equivocation) => drop(equivocation.verify()?),
             Self::ConflictingReceipts(pair) => verify_receipts(pair)?,
             Self::InvalidProof(proof) => verify_proof(proof, proofs)?,
@@ -207,6 +215,10 @@ impl Evidence {
         let mut w = Writer::new();
         w.u8(self.kind() as u8);
         match self {
+            Self::BadRange(range) => {
+                w.raw(range.seeder().id().as_bytes());
+                w.raw(range.root().as_bytes());
+            }
             Self::Equivocation(equivocation) => equivocation.write_fault(&mut w),
             Self::ConflictingReceipts(pair) => {
                 w.raw(pair[0].executor().id().as_bytes());
@@ -228,6 +240,7 @@ impl Evidence {
         w.u16(EVIDENCE_VERSION);
         w.u8(self.kind() as u8);
         match self {
+            Self::BadRange(range) => w.bytes(&range.to_bytes()),
             Self::Equivocation(equivocation) => equivocation.write(&mut w),
             Self::ConflictingReceipts(pair) => pair.iter().for_each(|statement| statement.write(&mut w)),
             Self::InvalidProof(proof) => {
@@ -253,7 +266,9 @@ impl Evidence {
         }
         let got = r.u8("kind")?;
         let evidence = match FaultKind::from_byte(got).ok_or(EvidenceDecodeError::Kind { got })? {
-            FaultKind::BadRange => return Err(EvidenceDecodeError::Kind { got }),
+            FaultKind::BadRange => {
+                Self::BadRange(Box::new(BadRange::from_bytes(r.bytes("bad range", BAD_RANGE_BYTES_MAX)?)?))
+            }
             FaultKind::TwoAnnouncements => Self::Equivocation(Equivocation::read_announcements(&mut r)?),
             FaultKind::TwoInventories => Self::Equivocation(Equivocation::read_inventories(&mut r)?),
             FaultKind::ConflictingReceipts => {
@@ -329,6 +344,9 @@ pub enum EvidenceDecodeError {
         /// The second.
         id: Hash32,
     },
+    /// A false statement about a range.
+    #[error("bad range: {0}")]
+    BadRange(#[from] BadRangeDecodeError),
     /// One of two statements with one sequence.
     #[error(transparent)]
     Equivocation(#[from] EquivocationError),
@@ -344,6 +362,9 @@ pub enum EvidenceDecodeError {
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EvidenceError {
+    /// The statement about a range is true, or nobody signed it.
+    #[error(transparent)]
+    BadRange(#[from] BadRangeError),
     /// The two statements do not contradict each other.
     #[error(transparent)]
     Equivocation(#[from] EquivocationError),

@@ -98,7 +98,8 @@ pub(super) struct Record {
     pub(super) faults: BTreeMap<Hash32, Fault>,
     /// When the last fault that is not listed was seen.
     pub(super) more_faults_s: Option<u64>,
-    pub(super) policy: Option<Policy>,
+    /// And since when.
+    pub(super) policy: Option<(Policy, u64)>,
     pub(super) touched_s: u64,
 }
 
@@ -133,9 +134,9 @@ impl Record {
     /// The reasons, in a fixed order.
     pub(super) fn reasons(&self, now_s: u64) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if let Some(policy) = self.policy {
+        if let Some((policy, at_s)) = self.policy {
             let what = What::Policy(policy);
-            reasons.push(Reason { what, evidence: None, amount: None, at_s: self.touched_s, points: 0 });
+            reasons.push(Reason { what, evidence: None, amount: None, at_s, points: 0 });
         }
         reasons.extend(self.money_reasons(now_s));
         reasons.extend(self.fault_reasons(now_s));

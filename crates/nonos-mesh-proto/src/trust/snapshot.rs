@@ -94,7 +94,7 @@ fn write_record(w: &mut Writer, record: &Record) {
     if let Some(seen_s) = record.more_faults_s {
         w.u64(seen_s);
     }
-    match record.policy {
+    match record.policy.map(|(policy, _)| policy) {
         None => w.u8(0),
         Some(Policy::Refuse) => w.u8(1),
         Some(Policy::Trust) => w.u8(2),
@@ -102,6 +102,9 @@ fn write_record(w: &mut Writer, record: &Record) {
             w.u8(3);
             w.u128(limit.units());
         }
+    }
+    if let Some((_, since_s)) = record.policy {
+        w.u64(since_s);
     }
     w.u64(record.touched_s);
 }
@@ -134,6 +137,7 @@ fn read_record(r: &mut Reader<'_>) -> Result<Record, SnapshotError> {
         3 => Some(Policy::Limit(read_amount(r, "policy limit")?)),
         got => return Err(SnapshotError::Policy { got }),
     };
+    let policy = policy.map(|policy| r.u64("policy since").map(|since_s| (policy, since_s))).transpose()?;
     let touched_s = r.u64("touched")?;
     Ok(Record { settled, lost, unknown, offline, outstanding, faults, more_faults_s, policy, touched_s })
 }

@@ -39,6 +39,7 @@ fn the_largest_announcement_is_as_large_as_the_limit_says() {
     body.summary = "s".repeat(SUMMARY_BYTES_MAX);
     body.tags = (0..TAGS_MAX).map(|i| format!("{i:02}{}", "t".repeat(TAG_BYTES_MAX - 2))).collect();
     assert_eq!(body.sign(&key(1)).unwrap().to_bytes().len(), ANNOUNCEMENT_BYTES_MAX);
+    assert_eq!(ANNOUNCEMENT_BYTES_MAX, 6_504, "as the spec says");
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn the_largest_inventory_is_as_large_as_the_limit_says() {
     body.addresses = (0..ADDRESSES_MAX).map(|i| format!("/{i}{}", "a".repeat(ADDRESS_BYTES_MAX - 2))).collect();
     body.capsules = (0..INVENTORY_CAPSULES_MAX as u64).map(capsule_id).collect();
     assert_eq!(body.sign(&key(1)).unwrap().to_bytes().len(), INVENTORY_BYTES_MAX);
+    assert_eq!(INVENTORY_BYTES_MAX, 22_888, "as the spec says");
 }
 
 #[test]
