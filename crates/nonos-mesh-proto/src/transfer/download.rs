@@ -56,7 +56,9 @@ pub const REQUESTS_PER_PEER_MAX: u64 = 8;
 pub const PIPELINE_MS: u64 = 500;
 /// A seeder slower than this has one request at a time.
 pub const SLOW_BYTES_PER_S: u64 = 256 << 10;
-/// Most requests for what another seeder was asked for already.
+/// How long a seeder has what it was asked for to itself, when there is nothing else to ask others for.
+pub const ENDGAME_AFTER_MS: u64 = 250;
+/// Most pieces that two seeders are asked for.
 pub const ENDGAME_REQUESTS_MAX: usize = 16;
 
 /// What to download.
@@ -237,9 +239,8 @@ impl Download {
     /// Begins, or goes on where a resume record says; a record of other content is left alone.
     #[must_use]
     pub fn new(now_ms: u64, config: DownloadConfig, key: Arc<SecretKey>, resume: Option<Resume>) -> Self {
-        let layout = resume
-            .filter(|resume| resume.root == config.root)
-            .and_then(|Resume { root, size_proof, groups }| {
+        let layout =
+            resume.filter(|resume| resume.root == config.root).and_then(|Resume { root, size_proof, groups }| {
                 let shape = size_proof.verify(root).ok().filter(|shape| shape.groups() == groups.length())?;
                 Some(Layout::new(size_proof, shape, groups))
             });
@@ -304,8 +305,12 @@ impl Download {
         if self.over {
             return;
         }
-        let late: Vec<PeerId> =
-            self.peers.iter().filter(|(_, peer)| peer.due_ms().is_some_and(|at| at <= now_ms)).map(|(p, _)| *p).collect();
+        let late: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.due_ms().is_some_and(|at| at <= now_ms))
+            .map(|(p, _)| *p)
+            .collect();
         for peer in late {
             self.handle_late(now_ms, peer);
         }
@@ -327,7 +332,8 @@ impl Download {
         }
         let give_up = self.new_group_ms.saturating_add(self.config.give_up_ms);
         let wanted = (self.peers.len() < PEERS_WANTED).then_some(self.peers_wanted_ms);
-        self.peers.values().filter_map(Peer::due_ms).chain(wanted).chain([give_up]).min()
+        let due = self.peers.values().filter_map(Peer::due_ms);
+        due.chain(wanted).chain(self.endgame_at_ms()).chain([give_up]).min()
     }
 
     /// The next thing to do.

@@ -349,8 +349,7 @@ impl Refuse {
     fn read(r: &mut Reader<'_>) -> Result<Self, FrameError> {
         let request = if r.bool("request present")? { Some(r.u32("request")?) } else { None };
         let reason = r.u8("reason")?;
-        let reason =
-            RefuseReason::ALL.get(usize::from(reason)).copied().ok_or(FrameError::Reason { got: reason })?;
+        let reason = RefuseReason::ALL.get(usize::from(reason)).copied().ok_or(FrameError::Reason { got: reason })?;
         Ok(Self { request, reason, retry_after_ms: r.u32("retry after")? })
     }
 }

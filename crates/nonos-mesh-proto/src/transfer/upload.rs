@@ -35,7 +35,7 @@ pub const READ_GROUPS_MAX: u32 = 32;
 pub const READS_MAX: usize = 64;
 /// Most outputs that wait to be fetched before nothing more is read.
 pub const OUTPUTS_MAX: usize = 4_096;
-/// Most peers that are remembered.
+/// Most peers that are remembered; beyond it the one without a session that used least is forgotten.
 pub const ACCOUNTS_MAX: usize = 4_096;
 /// Most contents that are served.
 pub const CONTENTS_MAX: usize = 4_096;

@@ -23,6 +23,7 @@ pub(super) struct Request {
     pub(super) piece: u32,
     pub(super) next_group: u32,
     pub(super) end_group: u32,
+    pub(super) asked_ms: u64,
 }
 
 impl Request {

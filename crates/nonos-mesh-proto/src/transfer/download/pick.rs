@@ -3,10 +3,10 @@
 //! X9: every seeder that can serve gets a request before any gets a second in the same round, the fastest first. X10: of
 //! the pieces that nobody is asked for, the one whose span the fewest seeders have; among equals, one of a span that this
 //! seeder was asked for before, since each new span costs it a signature; then one of a span that nobody else was asked
-//! for. When all pieces are asked for, a seeder that is idle is asked for what one other is at.
+//! for. When all pieces are asked for, a seeder that is idle is asked for what one other was asked for a while ago.
 
 use super::{
-    Download, ENDGAME_REQUESTS_MAX, Layout,
+    Download, ENDGAME_AFTER_MS, ENDGAME_REQUESTS_MAX, Layout,
     peer::{Peer, Phase, Request},
 };
 use crate::{
@@ -48,7 +48,7 @@ impl Download {
     fn ask_one(&mut self, now_ms: u64, id: PeerId) -> bool {
         let Some(peer) = self.peers.get(&id).filter(|peer| peer.room() > 0) else { return false };
         let Some(layout) = self.layout.as_ref() else { return false };
-        let picked = self.pick_unasked(layout, peer).or_else(|| self.pick_asked(layout, peer));
+        let picked = self.pick_unasked(layout, peer).or_else(|| self.pick_asked(now_ms, layout, peer));
         let Some(piece) = picked else { return false };
         let Some(groups) = layout.groups.first_gap(piece_groups(layout.shape, piece)) else { return false };
         if let Some(askers) = self.layout.as_mut().and_then(|layout| layout.askers.get_mut(piece as usize)) {
@@ -58,7 +58,10 @@ impl Download {
         let request = peer.next_request;
         peer.next_request = peer.next_request.saturating_add(1);
         peer.asked_spans.insert(piece_span(piece));
-        peer.ask(now_ms, Request { id: request, piece, next_group: groups.start, end_group: groups.end });
+        peer.ask(
+            now_ms,
+            Request { id: request, piece, next_group: groups.start, end_group: groups.end, asked_ms: now_ms },
+        );
         self.send(id, &Message::Want(Want { request, groups }));
         true
     }
@@ -97,18 +100,33 @@ impl Download {
         (count, whose)
     }
 
-    /// The end game: a piece that one other seeder is at.
-    fn pick_asked(&self, layout: &Layout, peer: &Peer) -> Option<u32> {
+    /// The end game: a piece that one other seeder is at, and has been for a while.
+    fn pick_asked(&self, now_ms: u64, layout: &Layout, peer: &Peer) -> Option<u32> {
+        let (at_ms, piece) = self.next_asked(layout, peer)?;
+        (at_ms <= now_ms).then_some(piece)
+    }
+
+    /// When an idle seeder can be asked for what another is at, and for what: what was asked for first.
+    fn next_asked(&self, layout: &Layout, peer: &Peer) -> Option<(u64, u32)> {
         let Phase::Ready { spans, .. } = &peer.phase else { return None };
         let twice = layout.askers.iter().filter(|askers| **askers > 1).count();
-        if !peer.requests.is_empty() || twice >= ENDGAME_REQUESTS_MAX {
+        if !peer.requests.is_empty() || peer.room() == 0 || twice >= ENDGAME_REQUESTS_MAX {
             return None;
         }
-        let pieces = (0u32..).zip(layout.missing.iter().zip(&layout.askers));
-        pieces
-            .filter(|(piece, (missing, askers))| **missing > 0 && **askers == 1 && spans.contains(piece_span(*piece)))
-            .max_by_key(|(piece, (missing, _))| (**missing, Reverse(*piece)))
-            .map(|(piece, _)| piece)
+        let asked = self.peers.values().flat_map(|other| &other.requests);
+        asked
+            .filter(|request| {
+                let once = layout.askers.get(request.piece as usize).is_some_and(|askers| *askers == 1);
+                once && spans.contains(piece_span(request.piece))
+            })
+            .map(|request| (request.asked_ms.saturating_add(ENDGAME_AFTER_MS), request.piece))
+            .min()
+    }
+
+    /// When the end game goes on.
+    pub(super) fn endgame_at_ms(&self) -> Option<u64> {
+        let layout = self.layout.as_ref()?;
+        self.peers.values().filter_map(|peer| self.next_asked(layout, peer)).map(|(at_ms, _)| at_ms).min()
     }
 
     /// One seeder fewer is asked for a piece.

@@ -8,8 +8,28 @@ use nonos_types::Hash32;
 
 /// Around every boundary: chunk, group, pairs of groups, span, and odd ones.
 const SIZES: [usize; 22] = [
-    0, 1, 1_023, 1_024, 1_025, 2_048, 10_000, 16_383, 16_384, 16_385, 17_408, 17_409, 32_768, 32_769, 49_152, 81_920,
-    100_001, 1 << 20, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, (12 << 20) + 16_385,
+    0,
+    1,
+    1_023,
+    1_024,
+    1_025,
+    2_048,
+    10_000,
+    16_383,
+    16_384,
+    16_385,
+    17_408,
+    17_409,
+    32_768,
+    32_769,
+    49_152,
+    81_920,
+    100_001,
+    1 << 20,
+    (4 << 20) - 1,
+    4 << 20,
+    (4 << 20) + 1,
+    (12 << 20) + 16_385,
 ];
 
 fn root(bytes: &[u8]) -> Hash32 {
@@ -105,7 +125,8 @@ fn a_size_is_proven_and_no_other_is() {
         let other = root(b"something else");
         assert_eq!(proof.verify(other), Err(SizeProofError::Root));
         // Another size with the same chunk, or with one of its own length, or another path.
-        for lie in [0, 1, 16_384, size as u64 + 1, (size as u64).saturating_sub(1), size as u64 + 1_024, 1 << 30, 1 << 40]
+        for lie in
+            [0, 1, 16_384, size as u64 + 1, (size as u64).saturating_sub(1), size as u64 + 1_024, 1 << 30, 1 << 40]
         {
             if lie == size as u64 {
                 continue;

@@ -46,7 +46,9 @@ fn transfer(data: &Bytes, content: &Arc<Content>, seeders: u8) -> (Duration, Dur
                 }
                 DownloadOutput::Write { bytes, .. } => written += bytes.len() as u64,
                 DownloadOutput::Done { .. } => over = true,
-                other => assert!(!matches!(other, DownloadOutput::Drop { .. } | DownloadOutput::Failed(_)), "{other:?}"),
+                other => {
+                    assert!(!matches!(other, DownloadOutput::Drop { .. } | DownloadOutput::Failed(_)), "{other:?}")
+                }
             }
         }
         for (number, upload) in (0u8..).zip(&mut uploads) {

@@ -24,7 +24,7 @@ fn what_was_delivered_is_acknowledged_to_the_byte() {
     network.run();
     network.check_done();
     let acked: u64 = network.acks.values().map(|ack| ack.signed().ack().bytes).sum();
-    let Some(progress) = Some(network.download.progress()) else { unreachable!() };
+    let progress = network.download.progress();
     assert_eq!(acked, progress.verified_bytes + progress.duplicate_bytes);
     assert!(network.acks.values().all(|ack| ack.signed().ack().last));
     assert_eq!(network.acks.len(), 3, "every seeder had its share");
@@ -66,7 +66,7 @@ fn a_download_that_is_killed_at_any_step_goes_on_with_what_it_had() {
     // Each run is killed a little later than the one before, and every one again and again.
     for seed in 0..12 {
         let mut network = Network::new(seed, SIZE, &[honest, honest]);
-        let every = 1 + 61 * seed;
+        let every = 1 + 29 * seed;
         let mut steps = 0;
         let mut kills = 0;
         while network.step() {
@@ -81,6 +81,25 @@ fn a_download_that_is_killed_at_any_step_goes_on_with_what_it_had() {
         network.check_done();
         assert!(kills > 0 && network.drops.is_empty(), "seed {seed}: {kills} kills, {:?}", network.drops);
     }
+}
+
+#[test]
+fn a_kill_at_each_single_step_loses_nothing_that_was_written() {
+    let mut kill_at = 0;
+    loop {
+        let mut network = Network::new(kill_at, 1_500_000, &[honest, honest]);
+        let over = (0..kill_at).any(|_| !network.step());
+        if over {
+            break;
+        }
+        let before = network.download.progress().verified_bytes;
+        network.restart();
+        assert_eq!(network.download.progress().verified_bytes, before, "killed at step {kill_at}");
+        network.run();
+        network.check_done();
+        kill_at += 1;
+    }
+    assert!(kill_at > 90, "{kill_at} steps");
 }
 
 #[test]
@@ -238,6 +257,18 @@ fn a_resume_record_reads_as_it_was_written() {
     let resume = network.download.resume().unwrap();
     assert!(resume.groups().count() > 0 && !resume.groups().is_full());
     assert_eq!(Resume::from_bytes(&resume.to_bytes()), Ok(resume));
+}
+
+#[test]
+fn a_seeder_that_trickles_is_let_go_and_what_it_gave_is_kept() {
+    // A group in nine seconds: never silent for long, never done with a request.
+    let limits = UploadLimits { rate_bytes_per_s: 1_820, burst_bytes: 0, ..UploadLimits::default() };
+    let mut network = Network::with_limits(1, 2 << 20, &[honest], limits);
+    network.run();
+    assert_eq!(network.drops, [(peer(10), Fault::Offline)]);
+    let kept = network.download.progress().verified_bytes;
+    assert!(kept > 0 && network.failed.is_some(), "{kept} bytes");
+    assert!(network.download.resume().is_some_and(|resume| resume.groups().count() > 0));
 }
 
 #[test]

@@ -46,9 +46,7 @@ fn a_wrong_group_under_a_signature_convicts() {
 #[test]
 fn a_wrong_node_of_the_path_convicts() {
     check_convicted(|seeder, message| {
-        on_statement(message, |statement| {
-            seeder.restate(&statement, |said| said.path[0] = Hash32::from_bytes([9; 32]))
-        })
+        on_statement(message, |statement| seeder.restate(&statement, |said| said.path[0] = Hash32::from_bytes([9; 32])))
     });
 }
 

@@ -1,10 +1,11 @@
 //! One seeder and hostile downloaders.
 
+use crate::PeerId;
 use crate::transfer::{
     Ack, BadRange, CloseReason, Content, Link, Message, NumberSet, Open, RangeStatement, RefuseReason, SizeProof,
     Statement, Upload, UploadLimits, UploadOutput, VerifiedAck, Want,
     sample::{Network, SIZE, bytes, honest, key, peer},
-    upload::{FRAMES_BURST, REQUESTS_MAX},
+    upload::{ACCOUNTS_MAX, FRAMES_BURST, REQUESTS_MAX},
 };
 use bytes::Bytes;
 use nonos_keys::SecretKey;
@@ -92,8 +93,8 @@ impl Bench {
 
 const LINK: Link = Link { peer: peer_one(), stream: 1 };
 
-const fn peer_one() -> crate::PeerId {
-    crate::PeerId::from_bytes([1; 32])
+const fn peer_one() -> PeerId {
+    PeerId::from_bytes([1; 32])
 }
 
 const MIB: u64 = 1 << 20;
@@ -217,7 +218,7 @@ fn a_peer_gets_its_quota_in_each_period() {
         bench.want(LINK, request + 1, request * 64, request * 64 + 64);
     }
     assert!(bench.sent_bytes <= 2 * MIB, "{}", bench.sent_bytes);
-    assert_eq!(bench.refusals(), [RefuseReason::Quota]);
+    assert_eq!(bench.refusals(), [RefuseReason::Quota; 2]);
     let again = Link { stream: 2, ..LINK };
     bench.pass(50_000);
     bench.open(again);
@@ -297,7 +298,10 @@ fn what_is_not_here_is_refused_and_so_is_what_the_disk_does_not_give() {
     let mut bench = Bench::new(UploadLimits::default());
     let open = Open { root: Hash32::from_bytes([0; 32]), session: [7; 32], downloader: key(1).id(), ticket: None };
     bench.say(LINK, &Message::Open(open));
-    assert_eq!((bench.refusals(), &bench.closed[..]), (vec![RefuseReason::NotHere], &[(LINK, CloseReason::Refused)][..]));
+    assert_eq!(
+        (bench.refusals(), &bench.closed[..]),
+        (vec![RefuseReason::NotHere], &[(LINK, CloseReason::Refused)][..])
+    );
     let link = Link { stream: 2, ..LINK };
     bench.open(link);
     let want = Message::Want(Want { request: 1, groups: 0..4 }).encode().to_bytes();
@@ -391,6 +395,25 @@ fn an_honest_seeder_is_never_convicted_of_what_a_downloader_forges() {
         assert!(bad.verify().is_err(), "case {case} convicts an honest seeder");
     }
     assert!(signed.len() >= 20, "{} statements were signed", signed.len());
+}
+
+#[test]
+fn many_made_up_peers_do_not_push_out_who_owes() {
+    let mut bench = Bench::new(small_window());
+    for stream in 0..4 {
+        let link = Link { stream, ..LINK };
+        bench.open(link);
+        bench.want(link, 1, 0, 64);
+        bench.upload.handle_gone(bench.now_ms, link);
+    }
+    for number in 0..2 * ACCOUNTS_MAX as u32 {
+        let mut id = [9; 32];
+        id[..4].copy_from_slice(&number.to_le_bytes());
+        bench.upload.on_frame(0, Link { peer: PeerId::from_bytes(id), stream: 0 }, &Bytes::from_static(&[1]));
+        while bench.upload.poll(0).is_some() {}
+    }
+    bench.open(LINK);
+    assert_eq!(bench.refusals(), [RefuseReason::Unacknowledged]);
 }
 
 #[test]

@@ -119,12 +119,9 @@ impl Account {
         self.owed(now_ms, window_bytes) >= WINDOWS_OWED_MAX.saturating_mul(window_bytes)
     }
 
-    /// Whether forgetting it gives the peer nothing.
-    pub(super) fn is_fresh(&mut self, now_ms: u64, limits: &UploadLimits) -> bool {
-        self.sessions == 0
-            && self.owed(now_ms, u64::from(limits.window_bytes)) == 0
-            && self.quota(now_ms, limits).0 == limits.quota_bytes
-            && self.bytes(now_ms, limits) == limits.burst_bytes
-            && self.frames.tokens(now_ms, FRAMES_PER_S, FRAMES_BURST) == FRAMES_BURST
+    /// What forgetting it would give the peer again, in bytes.
+    pub(super) fn used_bytes(&mut self, now_ms: u64, limits: &UploadLimits) -> u64 {
+        let quota = limits.quota_bytes.saturating_sub(self.quota(now_ms, limits).0);
+        quota.saturating_add(self.owed(now_ms, u64::from(limits.window_bytes)))
     }
 }

@@ -4,13 +4,12 @@
 use super::{ACCOUNTS_MAX, BUSY_RETRY_MS, CloseReason, Link, REQUESTS_MAX, Upload, UploadOutput, session::Session};
 use crate::{
     PeerId,
+    transfer::upload::account::Account,
     transfer::{
-        DELIVERED_BYTES_MAX,
-        SPAN_GROUPS,
+        DELIVERED_BYTES_MAX, SPAN_GROUPS,
         ack::SignedAck,
         message::{Have, Message, Open, Refuse, RefuseReason, Want},
     },
-    transfer::upload::account::Account,
 };
 use bytes::Bytes;
 
@@ -39,14 +38,18 @@ impl Upload {
 
     /// Counts a frame of a peer, known or new; whether it may be.
     fn count_frame(&mut self, now_ms: u64, peer: PeerId) -> bool {
-        if !self.accounts.contains_key(&peer) && self.accounts.len() >= ACCOUNTS_MAX {
-            let limits = self.limits;
-            self.accounts.retain(|_, account| !account.is_fresh(now_ms, &limits));
-            if self.accounts.len() >= ACCOUNTS_MAX {
-                return false;
-            }
-        }
         let limits = self.limits;
+        if !self.accounts.contains_key(&peer) && self.accounts.len() >= ACCOUNTS_MAX {
+            // Whoever has no session and used least is forgotten: names that are made up push out each other.
+            let least = self
+                .accounts
+                .iter_mut()
+                .filter(|(_, account)| account.sessions == 0)
+                .map(|(peer, account)| (account.used_bytes(now_ms, &limits), *peer))
+                .min();
+            let Some((_, forgotten)) = least else { return false };
+            self.accounts.remove(&forgotten);
+        }
         self.accounts.entry(peer).or_insert_with(|| Account::new(now_ms, &limits)).frame(now_ms)
     }
 
@@ -143,17 +146,15 @@ impl Upload {
         session.sequence = ack.sequence;
         session.stalled_ms = None;
         session.active_ms = now_ms;
+        if ack.last {
+            // What was on its way when the downloader had all it wanted: as much as it acknowledged is forgiven (X24).
+            session.acked_bytes = ack.bytes.saturating_mul(2);
+        }
         self.outputs.push_back(UploadOutput::Acked { link, ack: Box::new(verified) });
         if ack.last { Err(CloseReason::Finished) } else { Ok(()) }
     }
 
-    pub(super) fn refuse(
-        &mut self,
-        link: Link,
-        request: Option<u32>,
-        reason: RefuseReason,
-        retry_after_ms: u32,
-    ) {
+    pub(super) fn refuse(&mut self, link: Link, request: Option<u32>, reason: RefuseReason, retry_after_ms: u32) {
         self.send(link, &Message::Refuse(Refuse { request, reason, retry_after_ms }));
     }
 }

@@ -56,7 +56,7 @@ impl Session {
 
     /// When it has to be closed if nothing comes, and why.
     pub(super) fn due(&self) -> Option<(u64, CloseReason)> {
-        if let Some(since_ms) = self.stalled_ms {
+        if let Some(since_ms) = self.stalled_ms.filter(|_| !self.requests.is_empty()) {
             return Some((since_ms.saturating_add(STALLED_MS_MAX), CloseReason::Stalled));
         }
         // A stream that takes nothing is as idle as one that asks for nothing.
