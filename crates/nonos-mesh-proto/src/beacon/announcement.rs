@@ -1,8 +1,9 @@
-//! Announcement: an author's signed word that a capsule exists, what it is called, what it costs and how to check its bytes.
+//! Announcement: an author's signed word that a capsule exists, what it is called, what it costs and how to check its
+//! bytes.
 //!
 //! In: a verified capsule and the key that signed it; or bytes from outside. Out: an [`Announcement`], whose form was
-//! checked; a [`VerifiedAnnouncement`], which its author signed and which counts at a given time. Anyone may pass one on.
-//! Spec: `docs/spec/60-beacon.md`, section "Announcement".
+//! checked; a [`VerifiedAnnouncement`], which its author signed and which counts at a given time. Anyone may pass one
+//! on. Spec: `docs/spec/60-beacon.md`, section "Announcement".
 
 mod error;
 
@@ -92,7 +93,8 @@ pub struct Announcement {
     id: Hash32,
 }
 
-/// An announcement that its author signed, and that counted when it was verified. Only [`Announcement::verify`] makes one.
+/// An announcement that its author signed, and that counted when it was verified. Only [`Announcement::verify`] makes
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedAnnouncement(Arc<Announcement>);
 
@@ -265,8 +267,8 @@ impl Announcement {
     /// # Errors
     /// [`CapsuleMismatch`].
     pub fn check_capsule(&self, capsule: &VerifiedCapsule<'_>) -> Result<(), CapsuleMismatch> {
-        // B4: the capsule's signer is who announces it; name, version, tags and fees are those of its manifest. The package
-        // itself may differ: another signature makes other bytes of the same capsule.
+        // B4: the capsule's signer is who announces it; name, version, tags and fees are those of its manifest. The
+        // package itself may differ: another signature makes other bytes of the same capsule.
         if capsule.capsule().id() != self.body.capsule {
             return Err(CapsuleMismatch::Capsule { announced: self.body.capsule, got: capsule.capsule().id() });
         }

@@ -37,8 +37,8 @@ impl Equivocation {
         Self::Inventories(Box::new(in_order(one, other)))
     }
 
-    /// Whether both were signed by one key and contradict each other; gives the key. Asks for no time: what was signed was
-    /// signed.
+    /// Whether both were signed by one key and contradict each other; gives the key. Asks for no time: what was signed
+    /// was signed.
     ///
     /// # Errors
     /// [`EquivocationError`].

@@ -1,7 +1,7 @@
 //! Index: verified announcements and inventories, bounded and searchable.
 //!
-//! In: verified statements and who brought them, revocations, capsules that are at hand, the time. Out: what is taken, what
-//! is refused and why, contradictions, rows ([`Index::find`]). Spec: `docs/spec/60-beacon.md`, section "Index".
+//! In: verified statements and who brought them, revocations, capsules that are at hand, the time. Out: what is taken,
+//! what is refused and why, contradictions, rows ([`Index::find`]). Spec: `docs/spec/60-beacon.md`, section "Index".
 
 use super::{
     announcement::{ANNOUNCEMENT_LIFETIME_S_MAX, Announcement, CapsuleMismatch, VerifiedAnnouncement},

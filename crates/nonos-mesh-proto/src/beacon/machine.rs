@@ -1,7 +1,7 @@
 //! The beacon of one node: what it announces, whom it believes, whom it answers.
 //!
-//! In: messages of peers (`on_...`), what happens here (`handle_...`), the time. Out: a [`Verdict`] for what is gossiped and
-//! a list of [`Output`]s. Spec: `docs/spec/60-beacon.md`, section "The beacon of a node".
+//! In: messages of peers (`on_...`), what happens here (`handle_...`), the time. Out: a [`Verdict`] for what is
+//! gossiped and a list of [`Output`]s. Spec: `docs/spec/60-beacon.md`, section "The beacon of a node".
 
 use super::{
     announcement::{ANNOUNCEMENT_LIFETIME_S_MAX, ANNOUNCEMENT_MAGIC, Announcement},
@@ -28,7 +28,8 @@ pub const ANNOUNCE_LIFETIME_S: u64 = 14 * 86_400;
 pub const INVENTORY_LIFETIME_S: u64 = 43_200;
 /// How often an inventory is made anew when nothing changes.
 pub const INVENTORY_EVERY_S: u64 = 14_400;
-/// How long an inventory waits for more changes. Longer than a second, so that sequences, which are seconds, never meet.
+/// How long an inventory waits for more changes. Longer than a second, so that sequences, which are seconds, never
+/// meet.
 pub const INVENTORY_DELAY_S: u64 = 10;
 /// How often the announcement of a capsule that we hold is published again.
 pub const PUBLISH_EVERY_S: u64 = 21_600;
@@ -305,7 +306,8 @@ impl Beacon {
     }
 }
 
-/// What goes into an answer: every announcement, and of each row's holders one after the other as long as there is room.
+/// What goes into an answer: every announcement, and of each row's holders one after the other as long as there is
+/// room.
 fn answer(request: u64, more: bool, rows: &[Found]) -> Answer {
     let announcements: BTreeMap<Hash32, &Announcement> =
         rows.iter().filter_map(|row| row.announcement.as_deref()).map(|said| (said.id(), said)).collect();

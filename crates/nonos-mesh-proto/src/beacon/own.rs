@@ -36,7 +36,8 @@ impl Beacon {
         Ok(self.publish_own(announcement, now_s))
     }
 
-    /// Sequences are seconds, but for two in one second: so a node that lost its disk does not fall behind what it said.
+    /// Sequences are seconds, but for two in one second: so a node that lost its disk does not fall behind what it
+    /// said.
     fn sequence_after(&self, slot: &Slot, now_s: u64) -> u64 {
         let mut held = self.index.announcements().map(|held| &held.statement);
         held.find(|held| held.slot() == *slot).map_or(now_s, |held| held.sequence().saturating_add(1).max(now_s))
@@ -73,7 +74,8 @@ impl Beacon {
         Ok(())
     }
 
-    /// Says what this node holds and where it is reached. The inventory goes out a little later, so that changes gather.
+    /// Says what this node holds and where it is reached. The inventory goes out a little later, so that changes
+    /// gather.
     ///
     /// # Errors
     /// [`HoldingsError`] when an inventory cannot say it.

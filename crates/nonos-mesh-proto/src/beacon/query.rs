@@ -1,7 +1,7 @@
 //! Query and answer: asking one peer what its index holds.
 //!
-//! An answer carries the statements themselves, as their makers signed them: who answers can leave something out, and can
-//! make nothing up. Spec: `docs/spec/60-beacon.md`, section "Query and answer".
+//! An answer carries the statements themselves, as their makers signed them: who answers can leave something out, and
+//! can make nothing up. Spec: `docs/spec/60-beacon.md`, section "Query and answer".
 
 use super::{
     announcement::{ANNOUNCEMENT_BYTES_MAX, Announcement, AnnouncementError},

@@ -84,7 +84,11 @@ fn any_signature() -> Signature {
 
 /// As if verified: a flood is too long to be signed.
 pub(crate) fn taken_announcement(author: &SecretKey, name: &str, sequence: u64) -> VerifiedAnnouncement {
-    VerifiedAnnouncement::unchecked(body(name, sequence), author.public().clone(), any_signature())
+    unchecked(body(name, sequence), author)
+}
+
+pub(crate) fn unchecked(body: AnnouncementBody, author: &SecretKey) -> VerifiedAnnouncement {
+    VerifiedAnnouncement::unchecked(body, author.public().clone(), any_signature())
 }
 
 pub(crate) fn taken_inventory(seeder: &SecretKey, capsules: &[u64], sequence: u64) -> VerifiedInventory {
@@ -128,8 +132,9 @@ pub(crate) fn capsule(signers: &[&SecretKey]) -> Capsule {
     capsule
 }
 
-/// Random changes of valid bytes, by a seed that is printed: what still decodes must say something else or the same bytes.
-pub(crate) fn mutate(valid: &[Vec<u8>], rounds: u32, fuzz: fn(&[u8]) -> bool) {
+/// Random changes of valid bytes, by a seed that is printed: what still decodes must say something else or the same
+/// bytes.
+pub(crate) fn mutate(valid: &[Vec<u8>], rounds: u32, mut fuzz: impl FnMut(&[u8]) -> bool) {
     use rand::{RngExt, SeedableRng, rngs::StdRng};
     let seed = 20_261_127;
     println_seed(seed);

@@ -31,8 +31,9 @@ pub struct Found {
 type Rank = (bool, bool, String, u64, KeyId, Reverse<Version>, CapsuleId);
 
 impl Index {
-    /// Rows for a query, at most `rows_max` and [`FOUND_ROWS_MAX`]. Sorted by: exact name before others; known authors before others; name; author
-    /// (who was heard of first); version, newest first; capsule id. Rows without an announcement come last.
+    /// Rows for a query, at most `rows_max` and [`FOUND_ROWS_MAX`]. Sorted by: exact name before others; known authors
+    /// before others; name; author (who was heard of first); version, newest first; capsule id. Rows without an
+    /// announcement come last.
     #[must_use]
     pub fn find(&self, query: &Query, now_s: u64, rows_max: usize) -> Vec<Found> {
         let matching: Vec<_> = self

@@ -164,8 +164,8 @@ impl<V: Deref<Target: Statement> + Clone> Shelf<V> {
         Ok(Taken { replaced: None, evicted })
     }
 
-    /// I5: the source that brought most gives up what it brought last, and only to a source that brought fewer by two: so
-    /// a source with no more than its fair share loses nothing, however many keys another one invents.
+    /// I5: the source that brought most gives up what it brought last, and only to a source that brought fewer by two:
+    /// so a source with no more than its fair share loses nothing, however many keys another one invents.
     fn make_room(&mut self, source: Source, known: bool) -> Result<V, ShelfError> {
         let full = ShelfError::Full { max: self.entries_max };
         let largest = self.newcomers.iter().max_by_key(|(_, brought)| brought.len());

@@ -1,7 +1,7 @@
 //! Texts in statements of others: short, printable, and of one form.
 //!
-//! The rules of names, tags and descriptions are those of a manifest (`docs/spec/12-manifest.md`, rules 1 to 4), so that
-//! whatever a capsule may be called can be announced, and nothing else.
+//! The rules of names, tags and descriptions are those of a manifest (`docs/spec/12-manifest.md`, rules 1 to 4), so
+//! that whatever a capsule may be called can be announced, and nothing else.
 
 use super::inventory::ADDRESS_BYTES_MAX;
 use semver::Version;

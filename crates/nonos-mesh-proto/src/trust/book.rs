@@ -81,8 +81,8 @@ impl Trust {
         self.records.keys().copied()
     }
 
-    /// T1: notes a fault that the key signed. The same fault counts once, from when it was first seen. Gives whether the
-    /// book changed.
+    /// T1: notes a fault that the key signed. The same fault counts once, from when it was first seen. Gives whether
+    /// the book changed.
     pub fn handle_evidence(&mut self, evidence: &VerifiedEvidence, seen_s: u64) -> bool {
         self.change(evidence.accused(), seen_s, |record| record.add_fault(evidence, seen_s))
     }
@@ -169,8 +169,8 @@ impl Trust {
             && self.change(key, at_s, |record| record.policy = policy.map(|policy| (policy, at_s)))
     }
 
-    /// T9: a peer itself says that a key is its own. Only what came from the peer's own end of a connection may be noted
-    /// here, or a bad key could hang itself on a good peer.
+    /// T9: a peer itself says that a key is its own. Only what came from the peer's own end of a connection may be
+    /// noted here, or a bad key could hang itself on a good peer.
     pub fn handle_bound(&mut self, peer: PeerId, key: KeyId, until_s: u64, now_s: u64) {
         if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
             self.forget_bindings(now_s);
@@ -194,8 +194,8 @@ impl Trust {
         });
     }
 
-    /// What the gossip router adds for a peer, in thousandths: the lowest score of its keys. Nothing for a peer without a
-    /// key, whatever it has relayed.
+    /// What the gossip router adds for a peer, in thousandths: the lowest score of its keys. Nothing for a peer without
+    /// a key, whatever it has relayed.
     #[must_use]
     pub fn application_score(&self, peer: PeerId, now_s: u64) -> i64 {
         let keys = self.peers.get(&peer).into_iter().flatten().filter(|(_, ends_s)| **ends_s >= now_s);
@@ -232,8 +232,8 @@ impl Trust {
             _ => by_rule,
         };
         let mut limits = free(record, limit, now_s);
-        // T7: what no key has earned comes out of one purse, so that many new keys are worth no more than a few. A limit
-        // that the operator set is the operator's.
+        // T7: what no key has earned comes out of one purse, so that many new keys are worth no more than a few. A
+        // limit that the operator set is the operator's.
         if record.policy.is_none() {
             let own = earned.checked_sub(record.exposure(now_s)).unwrap_or(Amount::ZERO);
             let purse = self.limits.unearned_together.checked_sub(self.unearned(now_s)).unwrap_or(Amount::ZERO);
@@ -251,7 +251,8 @@ impl Trust {
         settled.mul_div_floor(1, self.limits.growth_divisor).unwrap_or(Amount::ZERO)
     }
 
-    /// T7: how much of what is at stake was not earned, with all keys together, but for those that the operator spoke for.
+    /// T7: how much of what is at stake was not earned, with all keys together, but for those that the operator spoke
+    /// for.
     #[must_use]
     pub fn unearned(&self, now_s: u64) -> Amount {
         let records =

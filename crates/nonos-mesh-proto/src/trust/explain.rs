@@ -1,4 +1,5 @@
-//! What the trust book says, so that a person can follow it: a score is the sum of its reasons, and a decision names its rule.
+//! What the trust book says, so that a person can follow it: a score is the sum of its reasons, and a decision names
+//! its rule.
 
 use super::{evidence::FaultKind, record::Policy};
 use nonos_types::{Amount, Hash32};

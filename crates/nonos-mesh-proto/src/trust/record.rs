@@ -207,7 +207,8 @@ impl Record {
         !self.faults.is_empty()
     }
 
-    /// T11: what goes first when the book is full. The first number is the class; a class never makes room for a lower one.
+    /// T11: what goes first when the book is full. The first number is the class; a class never makes room for a lower
+    /// one.
     pub(super) fn worth(&self) -> (u8, u128) {
         if self.policy.is_some() || !self.outstanding.is_zero() || !self.lost.is_empty() {
             return (4, 0);

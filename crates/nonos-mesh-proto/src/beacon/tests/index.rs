@@ -1,6 +1,8 @@
 use crate::beacon::{sample::*, *};
 use nonos_keys::{Reason, Revocation};
 use nonos_types::{Hash32, KeyId};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 const LIMITS: IndexLimits = IndexLimits { announcements_max: 64, announcements_per_author_max: 4, inventories_max: 16 };
 
@@ -277,10 +279,93 @@ fn statements_of_a_revoked_key_go_and_do_not_come_back() {
 #[test]
 fn revocations_of_strangers_fill_what_is_left_and_take_no_place_of_others() {
     let mut index = Index::new(LIMITS);
-    let one = Revocation::sign(&key(1), 1, Reason::Retired);
-    for at in 0..REVOCATIONS_MAX as u64 {
-        // The same stranger again and again, at other times.
-        index.revoke(&if at < 3 { Revocation::sign(&key(1), at, Reason::Retired) } else { one.clone() });
+    let retired = |number| Revocation::sign(&key(number), 1, Reason::Retired);
+    let one = retired(0);
+    index.revoke(&one);
+    index.revoke(&one);
+    assert_eq!(index.revocations().len(), 1, "the same revocation is kept once");
+    for number in 1..REVOCATIONS_MAX as u64 + 5 {
+        index.revoke(&retired(number));
     }
-    assert_eq!(index.revocations().len(), 3, "the same revocation is kept once");
+    assert_eq!(index.revocations().len(), REVOCATIONS_MAX);
+    let known = retired(9_999);
+    index.set_known(known.key().id(), true);
+    index.revoke(&known);
+    assert!(index.revocations().contains(&known));
+    index.revoke(&retired(10_000));
+    assert!(index.revocations().contains(&known) && index.revocations().len() == REVOCATIONS_MAX);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Announce { by: usize, name: u8, sequence: u64, from: u8, lives_s: u64 },
+    Hold { by: usize, capsules: Vec<u64>, sequence: u64, from: u8 },
+    Know { by: usize, known: bool },
+    Wait { s: u64 },
+    Revoke { by: usize },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let announce = (0..8usize, 0..3u8, 0..5u64, 0..4u8, 1..9_000u64);
+    let hold = (0..12usize, prop::collection::btree_set(0..9u64, 0..4), 0..5u64, 0..4u8);
+    prop_oneof![
+        8 => announce.prop_map(|(by, name, sequence, from, lives_s)| Step::Announce { by, name, sequence, from, lives_s }),
+        8 => hold.prop_map(|(by, capsules, sequence, from)| Step::Hold {
+            by, capsules: capsules.into_iter().collect(), sequence, from
+        }),
+        1 => (0..12usize, any::<bool>()).prop_map(|(by, known)| Step::Know { by, known }),
+        2 => (0..5_000u64).prop_map(|s| Step::Wait { s }),
+        1 => (0..12usize).prop_map(|by| Step::Revoke { by }),
+    ]
+}
+
+fn keys() -> &'static [nonos_keys::SecretKey] {
+    static KEYS: OnceLock<Vec<nonos_keys::SecretKey>> = OnceLock::new();
+    KEYS.get_or_init(|| (0..12).map(key).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Counts agree with what is held, nothing is above its limit, what is listed as held is, and no sequence falls as
+    /// long as there are no more slots than floors.
+    #[test]
+    fn the_index_agrees_with_itself_after_every_history(steps in prop::collection::vec(any_step(), 0..120)) {
+        let limits = IndexLimits { announcements_max: 12, announcements_per_author_max: 2, inventories_max: 5 };
+        let mut index = Index::new(limits);
+        let mut now_s = NOW_S;
+        let mut highest: BTreeMap<(usize, u8), u64> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Announce { by, name, sequence, from, lives_s } => {
+                    let mut said = body(&format!("n{name}"), sequence);
+                    (said.issued_s, said.expires_s) = (now_s, now_s + lives_s);
+                    let said = unchecked(said, &keys()[by]);
+                    if index.insert_announcement(&said, Source::Peer(peer(from)), now_s).is_ok() {
+                        let before = highest.insert((by, name), sequence);
+                        prop_assert!(before.is_none_or(|before| before <= sequence));
+                    }
+                }
+                Step::Hold { by, capsules, sequence, from } => {
+                    let held = taken_inventory(&keys()[by], &capsules, sequence);
+                    let _ = index.insert_inventory(&held, Source::Peer(peer(from)), now_s);
+                }
+                Step::Know { by, known } => index.set_known(keys()[by].id(), known),
+                Step::Wait { s } => {
+                    now_s += s;
+                    index.expire(now_s);
+                }
+                Step::Revoke { by } => drop(index.revoke(&Revocation::sign(&keys()[by], now_s, Reason::Superseded))),
+            }
+            let floors = index.floor_counts();
+            prop_assert!(index.announcement_count() <= 12 && index.inventory_count() <= 5);
+            prop_assert!(floors[0] <= 24 && floors[1] <= 10);
+            for number in 0..9 {
+                let listed = index.find(&Query::Id(Hash32::from_bytes(*capsule_id(number).as_bytes())), now_s, 99);
+                for holder in listed.iter().flat_map(|row| &row.holders).filter(|_| number != 1) {
+                    prop_assert!(holder.body().capsules.contains(&capsule_id(number)));
+                }
+            }
+        }
+    }
 }

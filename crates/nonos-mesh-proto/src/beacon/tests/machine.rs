@@ -199,3 +199,36 @@ fn queries_of_ours_are_bounded() {
     let (request, outputs) = asks.handle_query(Query::Tag("zk".to_owned()), BTreeSet::new(), NOW_S).unwrap();
     assert_eq!(outputs.last(), Some(&Output::Ended { request }), "nobody was asked");
 }
+
+/// Random changes of every message, into the beacon itself: nothing that was changed is accepted or found.
+#[test]
+fn no_changed_message_panics_or_is_believed() {
+    let statements = [announcement(&key(5), "zk", 5).to_bytes(), inventory(&key(6), &[1], 5).to_bytes()];
+    let mut hears = beacon(7);
+    mutate(&statements, 1_500, |bytes| {
+        let (verdict, _) = hears.on_statement(peer(2), bytes, NOW_S);
+        assert!(verdict != Verdict::Accept || statements.iter().any(|valid| valid == bytes));
+        true
+    });
+    assert_eq!((hears.index().announcement_count(), hears.index().inventory_count()), (1, 1));
+
+    let question = QueryMessage { request: 0, query: Query::Tag("zk".to_owned()) }.to_bytes();
+    let Output::Send { bytes: answer, .. } = hears.on_query(peer(1), &question, NOW_S).unwrap() else { panic!() };
+    let mut now_s = NOW_S;
+    mutate(&[question], 3_000, |bytes| {
+        now_s += QUERY_WINDOW_S;
+        let _ = hears.on_query(peer(1), bytes, now_s);
+        true
+    });
+    mutate(std::slice::from_ref(&answer), 500, |bytes| {
+        let mut asks = beacon(8);
+        asks.handle_query(Query::Tag("zk".to_owned()), BTreeSet::from([peer(7)]), NOW_S).unwrap();
+        let believed = asks.on_answer(peer(7), bytes, NOW_S).is_ok();
+        // The flag that says that there is more is not signed, nor is what is left out.
+        assert!(!believed || bytes.len() <= answer.len());
+        for row in asks.index().find(&Query::Prefix(String::new()), NOW_S, 9) {
+            assert_eq!(row.announcement.unwrap().to_bytes(), statements[0]);
+        }
+        true
+    });
+}

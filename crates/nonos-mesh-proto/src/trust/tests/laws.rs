@@ -124,8 +124,8 @@ proptest! {
         }
     }
 
-    /// However many identities somebody invents, and however they behave, what can be taken from this node is at most what
-    /// it lets all new keys have together, and a tenth of what was settled with it honestly.
+    /// However many identities somebody invents, and however they behave, what can be taken from this node is at most
+    /// what it lets all new keys have together, and a tenth of what was settled with it honestly.
     #[test]
     fn no_number_of_identities_takes_more_than_the_purse_and_a_tenth_of_what_was_settled(
         moves in prop::collection::vec(any_move(), 0..300)
