@@ -5,6 +5,7 @@
 //! of events and no peer makes it write a wrong byte. The caller hands every output on in the order it comes.
 //! Spec: `docs/spec/62-transfer.md`, section "Downloader".
 
+mod output;
 mod peer;
 mod pick;
 mod receive;
@@ -12,23 +13,21 @@ mod receive;
 use super::{
     REQUEST_GROUPS_MAX,
     ack::Ack,
-    bad_range::BadRange,
-    message::{Frame, Message, Open},
+    message::{Message, Open},
     resume::Resume,
     set::NumberSet,
     size::SizeProof,
     tree::{Cv, Shape},
 };
 use crate::PeerId;
-use bytes::Bytes;
 use nonos_keys::SecretKey;
 use nonos_types::{Hash32, KeyId, TicketId};
+pub use output::{DownloadOutput, Failure, Fault, PeerRefused, Progress, Unknown};
 use peer::{Peer, Phase};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
-use thiserror::Error;
 
 /// Most seeders at once.
 pub const PEERS_MAX: usize = 32;
@@ -70,128 +69,6 @@ pub struct DownloadConfig {
     pub ticket: Option<TicketId>,
     /// After how long without a new group it fails.
     pub give_up_ms: u64,
-}
-
-/// What the caller has to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DownloadOutput {
-    /// Send a frame.
-    Send {
-        /// To whom.
-        peer: PeerId,
-        /// What.
-        frame: Frame,
-    },
-    /// Write bytes that are verified.
-    Write {
-        /// Where they belong.
-        offset: u64,
-        /// The bytes.
-        bytes: Bytes,
-    },
-    /// A seeder lied, and this proves it: keep it and pass it on.
-    Evidence {
-        /// At whose connection.
-        peer: PeerId,
-        /// The proof.
-        bad: Box<BadRange>,
-    },
-    /// Close the stream to a seeder that is no good.
-    Drop {
-        /// Which.
-        peer: PeerId,
-        /// What it did.
-        fault: Fault,
-    },
-    /// Close the stream to a seeder: nothing more is needed of it.
-    Release {
-        /// Which.
-        peer: PeerId,
-    },
-    /// Look for more peers that have the content.
-    WantPeers,
-    /// All bytes were written.
-    Done {
-        /// How many the content has.
-        size_bytes: u64,
-    },
-    /// It is over without all bytes. What was written stays good, and a resume record says what it is.
-    Failed(Failure),
-}
-
-/// What a seeder did: the three classes of faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// It lied under its signature; the evidence went out just before.
-    Bad,
-    /// It broke the protocol, which nobody else can check.
-    Unknown(Unknown),
-    /// It did not answer, or refused too often.
-    Offline,
-}
-
-/// How a seeder broke the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unknown {
-    /// A frame that is no message.
-    Frame,
-    /// A message that makes no sense here.
-    Unexpected,
-    /// Another key than the one it is known by.
-    Key,
-    /// A size that it does not prove.
-    Size,
-    /// A statement whose signature does not hold.
-    Signature,
-    /// Bytes that are not those of its own statement.
-    WrongBytes,
-    /// Data that was not asked for.
-    Unsolicited,
-    /// Data in another order than asked for.
-    OutOfOrder,
-}
-
-/// Why a download failed.
-#[derive(Debug, Error, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Failure {
-    /// No new group came for as long as the caller was ready to wait.
-    #[error("no new bytes for {waited_ms} ms: find another seeder and try again, what came is kept")]
-    NoProgress {
-        /// For how long.
-        waited_ms: u64,
-    },
-}
-
-/// Why a peer is not asked.
-#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PeerRefused {
-    /// It is being asked already.
-    #[error("the peer is being asked already")]
-    Known,
-    /// It was dropped before.
-    #[error("the peer was dropped from this download")]
-    Banned,
-    /// There are enough.
-    #[error("{PEERS_MAX} peers are being asked already")]
-    Full,
-    /// The download is over.
-    #[error("the download is over")]
-    Over,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// How many bytes the content has, once a seeder has proven it.
-    pub size_bytes: Option<u64>,
-    /// How many of them are verified.
-    pub verified_bytes: u64,
-    /// How many bytes came twice.
-    pub duplicate_bytes: u64,
-    /// How many seeders are being asked.
-    pub peers: usize,
 }
 
 /// The download of one content.

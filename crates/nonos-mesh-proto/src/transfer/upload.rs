@@ -51,8 +51,7 @@ pub const STALLED_MS_MAX: u64 = 30_000;
 pub const FRAMES_BURST: u64 = 4_096;
 /// Frames that a peer may send in a second.
 pub const FRAMES_PER_S: u64 = 2_048;
-/// How many windows a peer may leave unacknowledged in sessions that are over; each is forgotten after
-/// [`WINDOW_FORGOTTEN_MS`].
+/// A peer that owes so many windows, a whole one counted for each session that it has, gets no other session.
 pub const WINDOWS_OWED_MAX: u64 = 4;
 /// In which time a peer is forgiven one window.
 pub const WINDOW_FORGOTTEN_MS: u64 = 600_000;
@@ -87,7 +86,7 @@ impl Default for UploadLimits {
             quota_period_ms: 86_400_000,
             window_bytes: WINDOW_BYTES_MAX,
             sessions_max: 256,
-            sessions_per_peer_max: 8,
+            sessions_per_peer_max: WINDOWS_OWED_MAX as usize,
         }
     }
 }

@@ -56,7 +56,7 @@ fn the_nodes_are_those_of_a_second_implementation() {
         let mut ours: Vec<Vec<u8>> = Vec::new();
         let mut row: Vec<[u8; 32]> = (0..content.shape().spans()).flat_map(|s| content.groups(s).to_vec()).collect();
         while row.len() > 1 {
-            ours.extend(row.chunks_exact(2).map(|pair| pair.concat()));
+            ours.extend(row.chunks_exact(2).map(<[[u8; 32]]>::concat));
             row = crate::transfer::tree::row_above(&row, true);
         }
         theirs.sort_unstable();

@@ -2,7 +2,8 @@
 //! `cargo test --release -p nonos-mesh-proto --lib cost -- --ignored --nocapture`.
 
 use crate::transfer::{
-    Content, Download, DownloadConfig, DownloadOutput, Link, NumberSet, Upload, UploadLimits, UploadOutput,
+    Ack, Content, Download, DownloadConfig, DownloadOutput, Link, NumberSet, SignedAck, Upload, UploadLimits,
+    UploadOutput,
     sample::{bytes, key, peer},
 };
 use bytes::Bytes;
@@ -47,7 +48,7 @@ fn transfer(data: &Bytes, content: &Arc<Content>, seeders: u8) -> (Duration, Dur
                 DownloadOutput::Write { bytes, .. } => written += bytes.len() as u64,
                 DownloadOutput::Done { .. } => over = true,
                 other => {
-                    assert!(!matches!(other, DownloadOutput::Drop { .. } | DownloadOutput::Failed(_)), "{other:?}")
+                    assert!(!matches!(other, DownloadOutput::Drop { .. } | DownloadOutput::Failed(_)), "{other:?}");
                 }
             }
         }
@@ -91,9 +92,28 @@ fn what_a_transfer_costs_beside_hashing() {
     println!("tree of 256 MiB              {built:?}");
     let secret = key(1);
     let said = crate::transfer::RangeStatement::of(&content, 0).unwrap();
-    let (sign, signature) = timed(|| (0..64).map(|_| said.sign(&secret)).last().unwrap());
-    let (check, ()) = timed(|| (0..64).for_each(|_| said.check_signature(secret.public(), &signature).unwrap()));
+    let (sign, signatures) = timed(|| (0..64).map(|_| said.sign(&secret)).collect::<Vec<_>>());
+    let signature = &signatures[0];
+    let (check, ()) = timed(|| (0..64).for_each(|_| said.check_signature(secret.public(), signature).unwrap()));
     println!("64 signatures, 64 checks     {sign:?}, {check:?}");
+    let (groups, ()) = timed(|| {
+        for (group, bytes) in (0u32..).zip(data.chunks(16_384)) {
+            std::hint::black_box(crate::transfer::tree::group_cv(content.shape(), group, bytes));
+        }
+    });
+    println!("every group of it by itself  {groups:?}");
+    let ack = Ack {
+        root: content.root(),
+        session: [0; 32],
+        seeder: secret.id(),
+        ticket: None,
+        bytes: 1,
+        sequence: 1,
+        last: false,
+    };
+    let ack = ack.sign(&secret).to_bytes();
+    let (read, ()) = timed(|| (0..64).for_each(|_| drop(SignedAck::from_bytes(&ack).unwrap())));
+    println!("64 acknowledgements read     {read:?}");
     for seeders in [1, 3] {
         let runs: Vec<_> = (0..5).map(|_| transfer(&data, &content, seeders)).collect();
         let (seeding, loading, acks) = *runs.iter().min_by_key(|run| run.0 + run.1).unwrap();

@@ -256,6 +256,53 @@ fn a_seeder_that_refuses_for_ever_is_let_go() {
     assert_eq!(network.drops, [(peer(10), Fault::Offline)]);
 }
 
+/// What it does to a message depends on the message: hands it on, mostly; drops it, doubles it, damages any byte of it,
+/// signs a lie, or says something else.
+fn chaos(seeder: &Seeder, message: Message) -> Vec<Message> {
+    let frame = message.encode().to_bytes();
+    let dice = *blake3::hash(&frame).as_bytes();
+    match dice[0] {
+        0..4 => Vec::new(),
+        4..8 => vec![message.clone(), message],
+        8..20 => {
+            let mut bytes = frame.to_vec();
+            let at = usize::from(dice[1]) * usize::from(dice[2]) % bytes.len();
+            bytes[at] ^= dice[3];
+            Message::decode(&bytes.into()).into_iter().collect()
+        }
+        20..28 => on_statement(message, |mut statement| {
+            statement.groups[0][1] ^= dice[4];
+            seeder.restate(&statement, |_| {})
+        }),
+        28..30 => {
+            let reason = RefuseReason::Busy;
+            let request = Some(u32::from(dice[5]));
+            vec![Message::Refuse(Refuse { request, reason, retry_after_ms: u32::from(dice[6]) }), message]
+        }
+        _ => vec![message],
+    }
+}
+
+#[test]
+fn chaos_costs_time_and_convicts_nobody_who_is_honest() {
+    let mut convicted = 0;
+    for seed in 0..40 {
+        // The order of things differs with the seed, the content with the size.
+        let size = 1_000_000 + 16_411 * seed as usize;
+        let mut network = Network::new(seed, size, &[chaos, honest, chaos]);
+        network.run();
+        network.check_done();
+        for (at, bad) in &network.evidence {
+            let liar = bad.verify().expect("evidence that is handed out convicts");
+            assert!(liar == key(10).id() || liar == key(12).id(), "seed {seed}");
+            assert!(*at != peer(11));
+            convicted += 1;
+        }
+        assert!(network.drops.iter().all(|(at, _)| *at != peer(11)), "seed {seed}: {:?}", network.drops);
+    }
+    assert!(convicted > 0);
+}
+
 #[test]
 fn a_liar_alone_gives_nothing_and_is_not_asked_again() {
     let lie: Lie = |seeder, message| {

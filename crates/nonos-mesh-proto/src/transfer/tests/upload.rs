@@ -183,6 +183,18 @@ fn who_leaves_too_much_unacknowledged_gets_no_more_sessions_for_a_while() {
 }
 
 #[test]
+fn a_session_counts_as_a_whole_window_of_debt_while_it_lasts() {
+    let mut bench = Bench::new(UploadLimits { sessions_per_peer_max: 100, ..small_window() });
+    let link = |stream| Link { stream, ..LINK };
+    bench.open(link(0));
+    bench.want(link(0), 1, 0, 64);
+    bench.upload.handle_gone(0, link(0));
+    (1..9).for_each(|stream| bench.open(link(stream)));
+    assert_eq!(bench.upload.sessions(), 3, "one window is owed, three can come to be");
+    assert_eq!(bench.refusals(), [RefuseReason::Unacknowledged; 5]);
+}
+
+#[test]
 fn a_peer_gets_its_rate_over_all_its_streams() {
     let limits = UploadLimits { rate_bytes_per_s: MIB, burst_bytes: MIB, ..UploadLimits::default() };
     let mut bench = Bench::new(limits);
@@ -284,12 +296,12 @@ fn frames_beyond_the_rate_close_the_stream_whatever_they_say() {
 #[test]
 fn sessions_have_a_limit_and_idle_ones_end() {
     let mut bench = Bench::new(UploadLimits::default());
-    for stream in 0..9 {
+    for stream in 0..5 {
         bench.open(Link { stream, ..LINK });
     }
-    assert_eq!((bench.upload.sessions(), bench.refusals()), (8, vec![RefuseReason::Busy]));
+    assert_eq!((bench.upload.sessions(), bench.refusals()), (4, vec![RefuseReason::Busy]));
     bench.pass(60_000);
-    assert_eq!((bench.upload.sessions(), bench.closed.len()), (0, 8));
+    assert_eq!((bench.upload.sessions(), bench.closed.len()), (0, 4));
     assert!(bench.closed.iter().all(|(_, reason)| *reason == CloseReason::Idle));
 }
 

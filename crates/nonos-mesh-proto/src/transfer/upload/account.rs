@@ -114,9 +114,11 @@ impl Account {
         self.owed_bytes
     }
 
-    /// Whether it owes too much for another session.
+    /// Whether it owes too much for another session, if each that it has comes to owe a whole window.
     pub(super) fn owes_too_much(&mut self, now_ms: u64, window_bytes: u64) -> bool {
-        self.owed(now_ms, window_bytes) >= WINDOWS_OWED_MAX.saturating_mul(window_bytes)
+        let at_worst =
+            window_bytes.saturating_mul(self.sessions as u64).saturating_add(self.owed(now_ms, window_bytes));
+        at_worst >= WINDOWS_OWED_MAX.saturating_mul(window_bytes)
     }
 
     /// What forgetting it would give the peer again, in bytes.

@@ -1,7 +1,10 @@
 //! What a downloader says to a seeder, and what it gets for it. Guards first, the cheapest first; a signature is checked
 //! last.
 
-use super::{ACCOUNTS_MAX, BUSY_RETRY_MS, CloseReason, Link, REQUESTS_MAX, Upload, UploadOutput, session::Session};
+use super::{
+    ACCOUNTS_MAX, BUSY_RETRY_MS, CloseReason, Link, REQUESTS_MAX, Upload, UploadOutput, WINDOW_FORGOTTEN_MS,
+    session::Session,
+};
 use crate::{
     PeerId,
     transfer::upload::account::Account,
@@ -71,7 +74,9 @@ impl Upload {
         } else if quota == 0 {
             Some((RefuseReason::Quota, quota_wait_ms))
         } else if account.owes_too_much(now_ms, u64::from(window_bytes)) {
-            Some((RefuseReason::Unacknowledged, super::WINDOW_FORGOTTEN_MS as u32))
+            // A session that ends well makes room at once, time makes it slowly.
+            let wait_ms = if account.sessions > 0 { BUSY_RETRY_MS } else { WINDOW_FORGOTTEN_MS as u32 };
+            Some((RefuseReason::Unacknowledged, wait_ms))
         } else {
             None
         };
