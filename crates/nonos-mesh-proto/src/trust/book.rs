@@ -81,10 +81,14 @@ impl Trust {
         self.records.keys().copied()
     }
 
-    /// T1: notes a fault that the key signed. The same fault counts once, from when it was first seen. Gives whether
-    /// the book changed.
+    /// T1: notes a fault that the key signed. The same fault counts once, from when it was first seen. Gives whether it is
+    /// news: a fault that was not listed, and is now.
     pub fn handle_evidence(&mut self, evidence: &VerifiedEvidence, seen_s: u64) -> bool {
-        self.change(evidence.accused(), seen_s, |record| record.add_fault(evidence, seen_s))
+        let (key, fault) = (evidence.accused(), evidence.fault());
+        let listed = |trust: &Self| trust.records.get(&key).is_some_and(|record| record.faults.contains_key(&fault));
+        let before = listed(self);
+        self.change(key, seen_s, |record| record.add_fault(evidence, seen_s));
+        !before && listed(self)
     }
 
     /// T4: notes that something from the key could not be checked.

@@ -85,6 +85,8 @@ pub(super) struct Fault {
     pub(super) evidence: Hash32,
     /// When this node first saw evidence of it: the accused does not choose that.
     pub(super) seen_s: u64,
+    /// When it last saw evidence of it: what counts once the fault is not listed any more.
+    pub(super) last_s: u64,
 }
 
 /// Everything about one key.
@@ -96,7 +98,7 @@ pub(super) struct Record {
     pub(super) offline: Buckets,
     pub(super) outstanding: Amount,
     pub(super) faults: BTreeMap<Hash32, Fault>,
-    /// When the last fault that is not listed was seen.
+    /// When evidence of a fault that is not listed was last seen.
     pub(super) more_faults_s: Option<u64>,
     /// And since when.
     pub(super) policy: Option<(Policy, u64)>,
@@ -110,10 +112,11 @@ impl Record {
 
     /// T1, T3. Which faults are listed depends on the set of them alone, not on who came first.
     pub(super) fn add_fault(&mut self, evidence: &VerifiedEvidence, seen_s: u64) {
-        let fault = Fault { kind: evidence.kind(), evidence: evidence.id(), seen_s };
+        let fault = Fault { kind: evidence.kind(), evidence: evidence.id(), seen_s, last_s: seen_s };
         match self.faults.get_mut(&evidence.fault()) {
             Some(held) => {
                 held.seen_s = held.seen_s.min(seen_s);
+                held.last_s = held.last_s.max(seen_s);
                 held.evidence = held.evidence.min(evidence.id());
             }
             None => drop(self.faults.insert(evidence.fault(), fault)),
@@ -121,7 +124,7 @@ impl Record {
         if self.faults.len() > FAULTS_KEPT_MAX
             && let Some((_, over)) = self.faults.pop_last()
         {
-            self.more_faults_s = self.more_faults_s.max(Some(over.seen_s));
+            self.more_faults_s = self.more_faults_s.max(Some(over.last_s));
         }
     }
 

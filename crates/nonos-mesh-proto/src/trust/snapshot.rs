@@ -21,7 +21,7 @@ pub const SNAPSHOT_MAGIC: [u8; 8] = *b"NONOSTRU";
 pub const SNAPSHOT_VERSION: u16 = 1;
 
 const BUCKET_BYTES: usize = 8 + 16;
-const FAULT_BYTES: usize = 32 + 1 + 32 + 8;
+const FAULT_BYTES: usize = 32 + 1 + 32 + 8 + 8;
 const RECORD_BYTES_MIN: usize = 32 + 4 * 4 + 16 + 4 + 1 + 1 + 8;
 
 impl Trust {
@@ -89,6 +89,7 @@ fn write_record(w: &mut Writer, record: &Record) {
         w.u8(fault.kind as u8);
         w.raw(fault.evidence.as_bytes());
         w.u64(fault.seen_s);
+        w.u64(fault.last_s);
     }
     w.bool(record.more_faults_s.is_some());
     if let Some(seen_s) = record.more_faults_s {
@@ -171,7 +172,13 @@ fn read_faults(r: &mut Reader<'_>) -> Result<BTreeMap<Hash32, Fault>, SnapshotEr
         let id = Hash32::from_bytes(r.array("fault")?);
         let got = r.u8("fault kind")?;
         let kind = FaultKind::from_byte(got).ok_or(SnapshotError::Kind { got })?;
-        let fault = Fault { kind, evidence: Hash32::from_bytes(r.array("evidence")?), seen_s: r.u64("seen")? };
+        let evidence = Hash32::from_bytes(r.array("evidence")?);
+        let (seen_s, last_s) = (r.u64("seen")?, r.u64("last seen")?);
+        if last_s < seen_s {
+            let why = "a fault is last seen no earlier than first";
+            return Err(CodecError::NotCanonical { at, field: "fault", why }.into());
+        }
+        let fault = Fault { kind, evidence, seen_s, last_s };
         if faults.last_key_value().is_some_and(|(last, _)| *last >= id) {
             return Err(CodecError::NotCanonical { at, field: "fault", why: "faults ascend" }.into());
         }

@@ -52,12 +52,28 @@ fn the_same_fault_counts_once_from_when_it_was_first_seen() {
     trust.handle_evidence(&fault(1, 11, FaultKind::BadRange), NOW_S);
     let before = trust.clone();
     assert!(!trust.handle_evidence(&fault(1, 11, FaultKind::BadRange), NOW_S));
-    trust.handle_evidence(&fault(1, 11, FaultKind::BadRange), NOW_S + 50 * DAY_S);
+    assert!(!trust.handle_evidence(&fault(1, 11, FaultKind::BadRange), NOW_S + 50 * DAY_S));
     assert_eq!(
         trust.score(who(1), NOW_S + 60 * DAY_S),
         before.score(who(1), NOW_S + 60 * DAY_S),
         "a replay keeps nothing fresh"
     );
+}
+
+#[test]
+fn beyond_the_list_no_fault_is_forgiven_and_the_last_one_shown_weighs() {
+    let mut trust = book();
+    for number in 0..FAULTS_KEPT_MAX as u64 {
+        assert!(trust.handle_evidence(&fault(1, number, FaultKind::TwoInventories), NOW_S));
+    }
+    assert_eq!(trust.score(who(1), NOW_S), -40_000 * 15);
+    assert!(!trust.handle_evidence(&fault(1, 99, FaultKind::TwoInventories), NOW_S));
+    assert_eq!(trust.score(who(1), NOW_S), -40_000 * 16 - 200_000);
+    // A fault after a long time finds the list full and still weighs.
+    let later_s = NOW_S + 100 * BAD_HALF_LIFE_S;
+    assert_eq!(trust.score(who(1), later_s), 0);
+    trust.handle_evidence(&fault(1, 100, FaultKind::TwoInventories), later_s);
+    assert_eq!(trust.score(who(1), later_s), -200_000);
 }
 
 #[test]

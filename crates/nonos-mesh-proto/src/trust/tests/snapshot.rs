@@ -46,7 +46,7 @@ fn damaged_books_are_refused_each_with_its_reason() {
     // Magic, version, no forgotten losses, six keys; then the first key, four empty lists, its faults.
     const KEYS: usize = 8 + 2 + 4;
     const FAULTS: usize = KEYS + 4 + 32 + 4 * 4 + 16;
-    const MORE: usize = FAULTS + 4 + FAULTS_KEPT_MAX * 73;
+    const MORE: usize = FAULTS + 4 + FAULTS_KEPT_MAX * 81;
     check(&|b| b[0] ^= 1, SnapshotError::Magic);
     check(&|b| b[8] = 2, SnapshotError::Version { got: 2 });
     check(
@@ -57,9 +57,12 @@ fn damaged_books_are_refused_each_with_its_reason() {
     check(&|b| b[FAULTS - 1] = 1, SnapshotError::Amount { field: "outstanding", got_units: 1 << 120 });
     check(&|b| b[FAULTS] = 17, CodecError::TooLarge { at: FAULTS, field: "faults", got: 17, max: 16 }.into());
     check(&|b| b[FAULTS + 4 + 32] = 5, SnapshotError::Kind { got: 5 });
-    let at = FAULTS + 4 + 73;
+    let at = FAULTS + 4 + 81;
     let order = CodecError::NotCanonical { at, field: "fault", why: "faults ascend" };
     check(&|b| b[FAULTS + 4 + 7] = 9, order.into());
+    let times =
+        CodecError::NotCanonical { at: FAULTS + 4, field: "fault", why: "a fault is last seen no earlier than first" };
+    check(&|b| b[at - 1 - 8] = 1, times.into());
     check(&|b| b[MORE + 1 + 8] = 4, SnapshotError::Policy { got: 4 });
     let end = sample().to_bytes().len();
     check(&|b| b.push(0), CodecError::Trailing { at: end, extra_bytes: 1 }.into());
