@@ -35,7 +35,7 @@ pub const PEERS_MAX: usize = 32;
 pub const PEERS_WANTED: usize = 3;
 /// How often it asks for more.
 pub const PEERS_WANTED_EVERY_MS: u64 = 10_000;
-/// Most peers that are remembered as not to be asked again.
+/// Most peers, and most keys, that are remembered as not to be asked again.
 pub const BANNED_MAX: usize = 1_024;
 /// How long a seeder may take to answer an opening.
 pub const OPEN_TIMEOUT_MS: u64 = 10_000;
@@ -80,6 +80,8 @@ pub struct Download {
     layout: Option<Layout>,
     peers: BTreeMap<PeerId, Peer>,
     banned: BTreeSet<PeerId>,
+    /// Keys that lied, at whatever connection.
+    liars: BTreeSet<KeyId>,
     outputs: VecDeque<DownloadOutput>,
     verified_bytes: u64,
     duplicate_bytes: u64,
@@ -131,6 +133,7 @@ impl Download {
             layout,
             peers: BTreeMap::new(),
             banned: BTreeSet::new(),
+            liars: BTreeSet::new(),
             outputs: VecDeque::new(),
             verified_bytes,
             duplicate_bytes: 0,
@@ -157,7 +160,7 @@ impl Download {
         if self.over {
             return Err(PeerRefused::Over);
         }
-        if self.banned.contains(&peer) {
+        if self.banned.contains(&peer) || self.liars.contains(&seeder) {
             return Err(PeerRefused::Banned);
         }
         if self.peers.contains_key(&peer) {
@@ -272,9 +275,14 @@ impl Download {
 
     /// Closes a peer's stream and, unless it was just away, does not ask it again.
     fn drop_peer(&mut self, peer: PeerId, fault: Fault) {
+        let seeder = self.peers.get(&peer).map(|state| state.seeder);
         self.forget(peer);
         if fault != Fault::Offline && self.banned.len() < BANNED_MAX {
             self.banned.insert(peer);
+        }
+        // Only a lie is the key's: what else went wrong is known of the connection.
+        if fault == Fault::Bad && self.liars.len() < BANNED_MAX {
+            self.liars.extend(seeder);
         }
         self.outputs.push_back(DownloadOutput::Drop { peer, fault });
     }

@@ -4,7 +4,7 @@
 use crate::transfer::{
     Ack, Content, Download, DownloadConfig, DownloadOutput, Link, NumberSet, SignedAck, Upload, UploadLimits,
     UploadOutput,
-    sample::{bytes, key, peer},
+    sample::{Lie, Network, bytes, honest, key, on_statement, peer},
 };
 use bytes::Bytes;
 use std::{
@@ -124,4 +124,22 @@ fn what_a_transfer_costs_beside_hashing() {
             ratio(loading)
         );
     }
+}
+
+#[test]
+#[ignore = "a quarter of a gibibyte; run it in release"]
+#[expect(clippy::print_stdout, reason = "it is there to print")]
+fn a_quarter_of_a_gibibyte_from_three_seeders_one_of_which_lies() {
+    let lie: Lie = |seeder, message| {
+        on_statement(message, |mut statement| {
+            statement.groups[7][7] ^= 7;
+            seeder.restate(&statement, |_| {})
+        })
+    };
+    let mut network = Network::new(1, 256 << 20, &[honest, lie, honest]);
+    let (took, ()) = timed(|| network.run());
+    network.check_done();
+    let [(at, bad)] = &network.evidence[..] else { panic!("{} pieces of evidence", network.evidence.len()) };
+    assert_eq!((*at, bad.verify()), (peer(11), Ok(key(11).id())));
+    println!("256 MiB over a network in memory: {took:?}, evidence of {} bytes", bad.to_bytes().len());
 }

@@ -1,7 +1,7 @@
 //! Three seeders, one of which lies, in each way that there is.
 
 use crate::transfer::{
-    BadRange, Fault, Message, RangeStatement, Refuse, RefuseReason, SizeProof, Unknown,
+    BadRange, Fault, Message, PeerRefused, RangeStatement, Refuse, RefuseReason, SizeProof, Unknown,
     sample::{Lie, Network, SIZE, Seeder, honest, key, on_data, on_have, on_statement, peer},
 };
 use bytes::Bytes;
@@ -312,6 +312,12 @@ fn a_liar_alone_gives_nothing_and_is_not_asked_again() {
         })
     };
     let mut network = Network::new(7, SIZE, &[lie]);
+    while network.drops.is_empty() {
+        network.step();
+    }
+    // Not at another connection either.
+    let again = network.download.handle_peer(network.now_ms, peer(99), key(10).id(), [0; 32]);
+    assert_eq!(again, Err(PeerRefused::Banned));
     network.run();
     assert_eq!((network.download.progress().verified_bytes, network.evidence.len()), (0, 1));
     assert!(network.failed.is_some());
