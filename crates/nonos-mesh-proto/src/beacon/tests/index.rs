@@ -231,6 +231,18 @@ fn sources_at_equal_shares_do_not_push_each_other_out() {
 }
 
 #[test]
+fn a_source_with_one_less_takes_nothing_from_one_with_one_more() {
+    let mut index = Index::new(LIMITS);
+    index.insert_announcement(&taken_announcement(&key(900), "zk", 1), Source::Local, NOW_S).unwrap();
+    for number in 0..63 {
+        let one = taken_announcement(&key(number), "zk", 1);
+        index.insert_announcement(&one, from((number % 2) as u8), NOW_S).unwrap();
+    }
+    let error = index.insert_announcement(&taken_announcement(&key(99), "zk", 1), from(1), NOW_S);
+    assert_eq!(error, Err(InsertError::Full { max: 64 }), "31 and 32: both would take turns for ever");
+}
+
+#[test]
 fn what_was_evicted_may_come_back_and_what_was_found_false_may_not() {
     let mut index = Index::new(IndexLimits { announcements_max: 2, ..LIMITS });
     for number in 0..2 {
