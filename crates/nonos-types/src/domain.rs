@@ -76,6 +76,9 @@ pub const EVIDENCE_ID: &str = "NONOS evidence id v1";
 /// Context of a fault: what two pieces of evidence for one misdeed have in common.
 pub const FAULT: &str = "NONOS fault v1";
 
+/// Context of the name of a gossiped message.
+pub const GOSSIP_MESSAGE: &str = "NONOS gossip message v1";
+
 /// Tag (first element) of the layout block of an image id.
 pub const TAG_IMAGE: u16 = 0x4901;
 /// Tag of the header block of a committed byte string that is a run's input.
