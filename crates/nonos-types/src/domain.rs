@@ -51,6 +51,34 @@ pub const PAY_ORDER: &str = "NONOS pay order v1";
 /// Context of the hash of a record of a journal.
 pub const JOURNAL: &str = "NONOS journal v1";
 
+/// Context of an announcement's id.
+pub const ANNOUNCEMENT_ID: &str = "NONOS announcement id v1";
+/// What an announcement's signature covers.
+pub const ANNOUNCEMENT_SIGNATURE: &str = "NONOS announcement signature v1";
+/// Context of an inventory's id.
+pub const INVENTORY_ID: &str = "NONOS inventory id v1";
+/// What an inventory's signature covers.
+pub const INVENTORY_SIGNATURE: &str = "NONOS inventory signature v1";
+/// Context of a receipt statement's id.
+pub const RECEIPT_STATEMENT_ID: &str = "NONOS receipt statement id v1";
+/// What a receipt statement's signature covers.
+pub const RECEIPT_STATEMENT_SIGNATURE: &str = "NONOS receipt statement signature v1";
+/// Context of the digest of a range statement.
+pub const RANGE_STATEMENT_ID: &str = "NONOS range statement id v1";
+/// What a range statement's signature covers.
+pub const RANGE_STATEMENT_SIGNATURE: &str = "NONOS range statement signature v1";
+/// Context of a delivery acknowledgement's id.
+pub const DELIVERY_ACK_ID: &str = "NONOS delivery acknowledgement id v1";
+/// What a delivery acknowledgement's signature covers.
+pub const DELIVERY_ACK_SIGNATURE: &str = "NONOS delivery acknowledgement signature v1";
+/// Context of the id of a piece of evidence.
+pub const EVIDENCE_ID: &str = "NONOS evidence id v1";
+/// Context of a fault: what two pieces of evidence for one misdeed have in common.
+pub const FAULT: &str = "NONOS fault v1";
+
+/// Context of the name of a gossiped message.
+pub const GOSSIP_MESSAGE: &str = "NONOS gossip message v1";
+
 /// Tag (first element) of the layout block of an image id.
 pub const TAG_IMAGE: u16 = 0x4901;
 /// Tag of the header block of a committed byte string that is a run's input.

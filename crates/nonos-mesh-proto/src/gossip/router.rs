@@ -1,0 +1,345 @@
+//! Router: the state of gossip at one node. The comments carry the numbers of the rules in `docs/spec/61-gossip.md`.
+
+use super::{
+    ASKED_PER_BEAT_MAX, BACKOFF_MS, BACKOFF_MS_MAX, BEAT_MS, CACHE_MS, CHECKING_MAX, CHECKING_PER_PEER_MAX, Frame,
+    Goodbye, IDS_MAX, MESH_HIGH, MessageId, Metrics, Output, PROMISE_MS, Reasons, SCORE_GOSSIP, SCORE_GRAYLIST,
+    SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict, cache::Cache, peer::Peer, score::Score,
+};
+use crate::PeerId;
+use bytes::Bytes;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+/// Gossip at one node.
+#[derive(Debug)]
+pub struct Router {
+    pub(super) random: ChaCha8Rng,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) cache: Cache,
+    pub(super) checking: BTreeMap<MessageId, Checking>,
+    /// Until when a peer is not asked into the mesh.
+    pub(super) backoff: BTreeMap<PeerId, u64>,
+    /// The scores of those who have gone, and until when they are kept.
+    pub(super) gone: BTreeMap<PeerId, (u64, Score)>,
+    pub(super) beats: u64,
+    pub(super) next_beat_ms: u64,
+    pub(super) metrics: Metrics,
+}
+
+/// A message that is being checked.
+#[derive(Debug)]
+pub(super) struct Checking {
+    topic: Topic,
+    bytes: Bytes,
+    /// Who sent it, the first one first.
+    senders: Vec<PeerId>,
+}
+
+/// A message whose verdict came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What it is about.
+    pub topic: Topic,
+    /// What it says.
+    pub bytes: Bytes,
+}
+
+impl Router {
+    /// Without peers. The seed is its randomness.
+    #[must_use]
+    pub fn new(seed: [u8; 32], now_ms: u64) -> Self {
+        Self {
+            random: ChaCha8Rng::from_seed(seed),
+            peers: BTreeMap::new(),
+            cache: Cache::default(),
+            checking: BTreeMap::new(),
+            backoff: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            beats: 0,
+            next_beat_ms: now_ms + BEAT_MS,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// When [`Router::on_beat`] is due.
+    #[must_use]
+    pub const fn next_beat_ms(&self) -> u64 {
+        self.next_beat_ms
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Who is in the mesh.
+    pub fn mesh(&self) -> impl Iterator<Item = PeerId> {
+        self.peers.iter().filter(|(_, peer)| peer.in_mesh).map(|(id, _)| *id)
+    }
+
+    /// What a connected peer's score is made of.
+    #[must_use]
+    pub fn reasons(&self, id: PeerId) -> Option<Reasons> {
+        let peer = self.peers.get(&id)?;
+        let colocated = match peer.ip {
+            Some(ip) => self.peers.values().filter(|other| other.ip == Some(ip)).count() as i64,
+            None => 0,
+        };
+        Some(peer.score.reasons(colocated))
+    }
+
+    pub(super) fn score(&self, id: PeerId) -> i64 {
+        self.reasons(id).map_or(i64::MIN, |reasons| reasons.score())
+    }
+
+    /// A first connection with a peer. G1: both sides say what they have kept, so that a network that was split hears
+    /// what it missed.
+    pub fn handle_connected(&mut self, id: PeerId, outbound: bool, ip: Option<IpAddr>, now_ms: u64) -> Vec<Output> {
+        // Whoever comes back is who it was.
+        let score = self.gone.remove(&id).map_or_else(Score::default, |(_, score)| score);
+        self.peers.insert(id, Peer::new(outbound, ip, score, now_ms));
+        let ids = self.cache.since(now_ms.saturating_sub(CACHE_MS)).take(IDS_MAX).collect();
+        have(id, ids).into_iter().collect()
+    }
+
+    /// The last connection with a peer has ended.
+    pub fn handle_disconnected(&mut self, id: PeerId, now_ms: u64) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        self.gone.insert(id, (now_ms + super::GONE_MS, peer.score));
+        if self.gone.len() > super::GONE_MAX {
+            // The one that would be forgotten first.
+            let first = self.gone.iter().min_by_key(|(id, (until_ms, _))| (*until_ms, **id)).map(|(id, _)| *id);
+            first.and_then(|first| self.gone.remove(&first));
+        }
+    }
+
+    /// What trust says about the keys behind a peer, in thousandths of a point.
+    pub fn set_application_score(&mut self, id: PeerId, score: i64) -> Vec<Output> {
+        let Some(peer) = self.peers.get_mut(&id) else { return Vec::new() };
+        peer.score.set_application(score);
+        self.goodbye(id).into_iter().collect()
+    }
+
+    /// Says something to everybody. G2: to all peers at once, not only to the mesh: nobody can hold back what it is
+    /// not the only one to have.
+    pub fn publish(&mut self, topic: Topic, bytes: &Bytes, now_ms: u64) -> Result<Vec<Output>, TooLong> {
+        if bytes.len() > topic.bytes_max() {
+            return Err(TooLong { got: bytes.len(), max: topic.bytes_max() });
+        }
+        let id = MessageId::of(topic, bytes);
+        if self.cache.knows(id) {
+            return Ok(Vec::new());
+        }
+        self.metrics.published += 1;
+        let frame = Frame::Message { topic, bytes: bytes.clone() }.to_bytes();
+        self.cache.see(id, now_ms);
+        self.cache.keep(id, frame.clone(), now_ms);
+        let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+        let to = peers.into_iter().filter(|peer| self.score(*peer) >= SCORE_PUBLISH);
+        Ok(to.map(|peer| Output::Send { peer, frame: frame.clone() }).collect())
+    }
+
+    /// A frame came in.
+    pub fn on_frame(&mut self, from: PeerId, bytes: &Bytes, now_ms: u64) -> Vec<Output> {
+        let score = self.score(from);
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        // G3: nobody listens to a peer far below 0.
+        if score < SCORE_GRAYLIST {
+            self.metrics.graylisted += 1;
+            return self.goodbye(from).into_iter().collect();
+        }
+        let frame = Frame::from_bytes(bytes);
+        // G4: what was asked for is not counted against a peer.
+        let solicited = match &frame {
+            Ok(Frame::Message { topic, bytes }) => peer.promises.remove(&MessageId::of(*topic, bytes)).is_some(),
+            _ => false,
+        };
+        if !solicited && !peer.may_send(bytes.len() as u64, now_ms) {
+            self.metrics.flooded += 1;
+            peer.score.broke_a_rule(250);
+            return self.goodbye(from).into_iter().collect();
+        }
+        match frame {
+            Ok(Frame::Message { topic, bytes }) => self.on_message(from, topic, bytes, now_ms),
+            Ok(Frame::Have(ids)) => self.on_have(from, &ids, score, now_ms),
+            Ok(Frame::Want(ids)) => self.on_want(from, &ids, score),
+            Ok(Frame::Graft) => self.on_graft(from, score, now_ms),
+            Ok(Frame::Prune { backoff_ms }) => {
+                // G8.
+                peer.in_mesh = false;
+                let backoff_ms = u64::from(backoff_ms).clamp(BACKOFF_MS, BACKOFF_MS_MAX);
+                self.backoff.insert(from, now_ms + backoff_ms);
+                Vec::new()
+            }
+            Err(_) => {
+                // G5: a frame that is none is as bad as a bad message.
+                self.metrics.malformed += 1;
+                peer.score.bad_message();
+                self.goodbye(from).into_iter().collect()
+            }
+        }
+    }
+
+    /// G6: a message that is not known is checked; until then nobody hears of it from here.
+    fn on_message(&mut self, from: PeerId, topic: Topic, bytes: Bytes, now_ms: u64) -> Vec<Output> {
+        let id = MessageId::of(topic, &bytes);
+        if let Some(checking) = self.checking.get_mut(&id) {
+            self.metrics.duplicates += 1;
+            // Whoever sends it before the verdict answers for it too.
+            if !checking.senders.contains(&from) && checking.senders.len() < MESH_HIGH {
+                checking.senders.push(from);
+            }
+            return Vec::new();
+        }
+        if self.cache.knows(id) {
+            self.metrics.duplicates += 1;
+            return Vec::new();
+        }
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        if peer.checking >= CHECKING_PER_PEER_MAX || self.checking.len() >= CHECKING_MAX {
+            // It stays unknown: another peer may send it later.
+            self.metrics.busy += 1;
+            return Vec::new();
+        }
+        peer.checking += 1;
+        self.cache.see(id, now_ms);
+        self.checking.insert(id, Checking { topic, bytes: bytes.clone(), senders: vec![from] });
+        vec![Output::Check { id, topic, from, bytes }]
+    }
+
+    /// The verdict on a message: none when it was not being checked. Accept relays it, reject lowers the scores of those
+    /// who sent it, ignore does neither.
+    pub fn on_checked(&mut self, id: MessageId, verdict: Verdict, now_ms: u64) -> (Option<Checked>, Vec<Output>) {
+        let Some(Checking { topic, bytes, senders }) = self.checking.remove(&id) else { return (None, Vec::new()) };
+        if let Some(peer) = senders.first().and_then(|first| self.peers.get_mut(first)) {
+            peer.checking = peer.checking.saturating_sub(1);
+        }
+        let outputs = match verdict {
+            Verdict::Accept => {
+                self.metrics.accepted += 1;
+                if let Some(peer) = senders.first().and_then(|first| self.peers.get_mut(first)) {
+                    peer.score.good_first();
+                }
+                let frame = Frame::Message { topic, bytes: bytes.clone() }.to_bytes();
+                self.cache.keep(id, frame.clone(), now_ms);
+                // G7: to the mesh, but not back.
+                let senders: BTreeSet<PeerId> = senders.into_iter().collect();
+                let to = self.mesh().filter(|peer| !senders.contains(peer));
+                to.map(|peer| Output::Send { peer, frame: frame.clone() }).collect()
+            }
+            Verdict::Reject => {
+                self.metrics.rejected += 1;
+                for sender in &senders {
+                    if let Some(peer) = self.peers.get_mut(sender) {
+                        peer.score.bad_message();
+                    }
+                }
+                senders.into_iter().filter_map(|sender| self.goodbye(sender)).collect()
+            }
+            Verdict::Ignore => {
+                self.metrics.ignored += 1;
+                Vec::new()
+            }
+        };
+        (Some(Checked { topic, bytes }), outputs)
+    }
+
+    /// G9: asks for what is not known, and remembers that it was promised.
+    fn on_have(&mut self, from: PeerId, ids: &[MessageId], score: i64, now_ms: u64) -> Vec<Output> {
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        peer.told += 1;
+        if score < SCORE_GOSSIP || peer.told > TOLD_PER_BEAT_MAX {
+            return Vec::new();
+        }
+        let room = ASKED_PER_BEAT_MAX.saturating_sub(peer.asked);
+        let unknown = ids.iter().filter(|id| !self.cache.knows(**id) && !peer.promises.contains_key(id));
+        let wanted: Vec<MessageId> = unknown.take(room).copied().collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        peer.asked += wanted.len();
+        peer.promises.extend(wanted.iter().map(|id| (*id, now_ms + PROMISE_MS)));
+        vec![Output::Send { peer: from, frame: Frame::Want(wanted).to_bytes() }]
+    }
+
+    /// G10: sends what is kept, each message to each peer a few times at most.
+    fn on_want(&mut self, from: PeerId, ids: &[MessageId], score: i64) -> Vec<Output> {
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        if score < SCORE_GOSSIP {
+            return Vec::new();
+        }
+        let mut outputs = Vec::new();
+        for id in ids {
+            let Some(frame) = self.cache.get(*id) else { continue };
+            let served = peer.served.entry(*id).or_default();
+            peer.wanted += 1;
+            if peer.wanted > ASKED_PER_BEAT_MAX || *served >= SERVED_MAX {
+                self.metrics.refused += 1;
+                peer.score.broke_a_rule(50);
+                continue;
+            }
+            *served += 1;
+            outputs.push(Output::Send { peer: from, frame: frame.clone() });
+        }
+        outputs.extend(self.goodbye(from));
+        outputs
+    }
+
+    /// G11: takes a peer into the mesh, unless it was told not to ask, is below 0, or the mesh is full.
+    fn on_graft(&mut self, from: PeerId, score: i64, now_ms: u64) -> Vec<Output> {
+        let mesh = self.mesh().count();
+        let backoff_ms = self.backoff.get(&from).copied().filter(|until_ms| *until_ms > now_ms);
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        if peer.in_mesh {
+            return Vec::new();
+        }
+        if backoff_ms.is_some() {
+            peer.score.broke_a_rule(1_000);
+        }
+        // A peer that this side chose is taken even so.
+        let is_full = mesh >= MESH_HIGH && !peer.outbound;
+        if backoff_ms.is_some() || score < 0 || is_full {
+            let mut outputs = vec![self.prune(from, now_ms)];
+            outputs.extend(self.goodbye(from));
+            return outputs;
+        }
+        peer.in_mesh = true;
+        Vec::new()
+    }
+
+    /// Lets a peer go from the mesh, for a while.
+    pub(super) fn prune(&mut self, id: PeerId, now_ms: u64) -> Output {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.in_mesh = false;
+        }
+        self.backoff.insert(id, now_ms + BACKOFF_MS);
+        Output::Send { peer: id, frame: Frame::Prune { backoff_ms: BACKOFF_MS as u32 }.to_bytes() }
+    }
+
+    /// G12: a peer far below 0 is let go altogether.
+    pub(super) fn goodbye(&self, id: PeerId) -> Option<Output> {
+        let reasons = self.reasons(id)?;
+        (reasons.score() < SCORE_GRAYLIST).then_some(Output::Disconnect { peer: id, why: Goodbye(reasons) })
+    }
+}
+
+/// A frame of names, if there are any.
+pub(super) fn have(peer: PeerId, mut ids: Vec<MessageId>) -> Option<Output> {
+    ids.sort_unstable();
+    ids.dedup();
+    (!ids.is_empty()).then(|| Output::Send { peer, frame: Frame::Have(ids).to_bytes() })
+}
+
+/// A message that is longer than its topic allows.
+#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[error("a message of {got} bytes, its topic allows {max}")]
+pub struct TooLong {
+    /// How long.
+    pub got: usize,
+    /// How long it may be.
+    pub max: usize,
+}

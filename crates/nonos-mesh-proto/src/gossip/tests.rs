@@ -1,0 +1,335 @@
+use super::*;
+use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
+
+fn id(number: u8) -> PeerId {
+    PeerId::from_bytes([number; 32])
+}
+
+fn router() -> Router {
+    Router::new([1; 32], 0)
+}
+
+/// With so many peers, numbered from 1, all inbound, all in the mesh.
+fn meshed(count: u8) -> Router {
+    let mut router = router();
+    for number in 1..=count {
+        router.handle_connected(id(number), false, None, 0);
+        router.on_frame(id(number), &Frame::Graft.to_bytes(), 0);
+    }
+    assert_eq!(router.mesh().count(), usize::from(count));
+    router
+}
+
+fn said(text: &'static [u8]) -> Bytes {
+    Frame::Message { topic: Topic::Receipts, bytes: Bytes::from_static(text) }.to_bytes()
+}
+
+fn name(text: &[u8]) -> MessageId {
+    MessageId::of(Topic::Receipts, text)
+}
+
+fn receivers(outputs: &[Output]) -> Vec<PeerId> {
+    let to = |output: &Output| match output {
+        Output::Send { peer, .. } => Some(*peer),
+        _ => None,
+    };
+    outputs.iter().filter_map(to).collect()
+}
+
+#[test]
+fn g2_what_is_published_goes_to_everybody_once() {
+    let mut router = router();
+    for number in 1..=20 {
+        router.handle_connected(id(number), false, None, 0);
+    }
+    let bytes = Bytes::from_static(b"news");
+    let outputs = router.publish(Topic::Receipts, &bytes, 0).expect("short");
+    assert_eq!(receivers(&outputs), (1..=20).map(id).collect::<Vec<_>>());
+    assert_eq!(router.publish(Topic::Receipts, &bytes, 0), Ok(Vec::new()));
+    let long = vec![0; Topic::Evidence.bytes_max() + 1].into();
+    assert!(router.publish(Topic::Evidence, &long, 0).is_err());
+}
+
+#[test]
+fn g6_g7_a_message_is_relayed_when_it_was_found_good_and_not_before_and_not_back() {
+    let mut router = meshed(4);
+    let outputs = router.on_frame(id(1), &said(b"news"), 0);
+    assert!(matches!(&outputs[..], [Output::Check { from, .. }] if *from == id(1)));
+    // Another one sends it too while it is being checked.
+    assert_eq!(router.on_frame(id(2), &said(b"news"), 0), []);
+    let (checked, outputs) = router.on_checked(name(b"news"), Verdict::Accept, 0);
+    assert_eq!(checked.map(|checked| checked.bytes), Some(Bytes::from_static(b"news")));
+    assert_eq!(receivers(&outputs), [id(3), id(4)]);
+    assert!(router.reasons(id(1)).expect("connected").first > router.reasons(id(2)).expect("connected").first);
+    // A verdict comes once.
+    assert_eq!(router.on_checked(name(b"news"), Verdict::Accept, 0), (None, Vec::new()));
+    assert_eq!(router.on_frame(id(3), &said(b"news"), 0), []);
+    assert_eq!(router.metrics().duplicates, 2);
+}
+
+#[test]
+fn reject_lowers_the_scores_of_all_who_sent_it_and_ignore_of_nobody() {
+    let check = |verdict, is_lower: bool| {
+        let mut router = meshed(4);
+        for sender in [1, 2] {
+            router.on_frame(id(sender), &said(b"rubbish"), 0);
+        }
+        let (_, outputs) = router.on_checked(name(b"rubbish"), verdict, 0);
+        assert_eq!(outputs, []);
+        for sender in [1, 2] {
+            assert_eq!(router.score(id(sender)) < 0, is_lower, "{verdict:?}");
+        }
+        assert_eq!(router.score(id(3)), 0);
+    };
+    check(Verdict::Reject, true);
+    check(Verdict::Ignore, false);
+}
+
+#[test]
+fn g12_one_bad_message_is_no_goodbye_and_three_are() {
+    let mut router = meshed(1);
+    for (number, is_goodbye) in [(0u8, false), (1, false), (2, true)] {
+        let bytes = Bytes::copy_from_slice(&[number]);
+        let frame = Frame::Message { topic: Topic::Receipts, bytes }.to_bytes();
+        router.on_frame(id(1), &frame, 0);
+        let (_, outputs) = router.on_checked(name(&[number]), Verdict::Reject, 0);
+        assert_eq!(matches!(&outputs[..], [Output::Disconnect { .. }]), is_goodbye, "{outputs:?}");
+    }
+    // G3: and whoever comes back is who it was.
+    router.handle_disconnected(id(1), 0);
+    router.handle_connected(id(1), false, None, 1);
+    let outputs = router.on_frame(id(1), &said(b"news"), 1);
+    assert!(matches!(&outputs[..], [Output::Disconnect { .. }]));
+    assert_eq!(router.metrics().graylisted, 1);
+    // Until it has been good for long enough.
+    for beat in 1..400 {
+        router.on_beat(beat * BEAT_MS);
+    }
+    assert!(matches!(&router.on_frame(id(1), &said(b"news"), 400_000)[..], [Output::Check { .. }]));
+}
+
+#[test]
+fn g9_g10_what_is_not_known_is_asked_for_and_sent() {
+    let (mut one, mut other) = (router(), router());
+    one.publish(Topic::Receipts, &Bytes::from_static(b"news"), 0).expect("short");
+    // G1: it is told when they connect.
+    let outputs = one.handle_connected(id(2), true, None, 5);
+    let [Output::Send { frame: have, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    other.handle_connected(id(1), false, None, 5);
+    let outputs = other.on_frame(id(1), have, 5);
+    let [Output::Send { frame: want, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let outputs = one.on_frame(id(2), want, 5);
+    let [Output::Send { frame, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert!(matches!(&other.on_frame(id(1), frame, 5)[..], [Output::Check { .. }]));
+    // It is not asked for again.
+    assert_eq!(other.on_frame(id(1), have, 5), []);
+    // And sent a few times at most.
+    let times = (0..10).filter(|_| !one.on_frame(id(2), want, 5).is_empty()).count();
+    assert_eq!(times, usize::from(SERVED_MAX) - 1);
+    assert_eq!(one.metrics().refused, 10 - times as u64);
+}
+
+#[test]
+fn g9_a_promise_that_is_not_kept_costs_unless_another_one_kept_it() {
+    let check = |comes: bool| {
+        let mut router = router();
+        router.handle_connected(id(1), false, None, 0);
+        router.handle_connected(id(2), false, None, 0);
+        for number in 0..20u8 {
+            let have = Frame::Have(vec![name(&[number])]).to_bytes();
+            router.on_frame(id(1), &have, u64::from(number));
+            if number % 10 == 9 {
+                router.on_beat(u64::from(number) + 1);
+            }
+            if comes {
+                let bytes = Bytes::copy_from_slice(&[number]);
+                router.on_frame(id(2), &Frame::Message { topic: Topic::Receipts, bytes }.to_bytes(), 20);
+            }
+        }
+        for beat in 1..=11 {
+            router.on_beat(20 + beat * BEAT_MS);
+        }
+        router.reasons(id(1)).expect("connected").broken
+    };
+    assert!(check(false) < 0);
+    assert_eq!(check(true), 0);
+}
+
+#[test]
+fn g11_a_graft_is_taken_up_to_the_limit_and_not_while_it_was_told_to_wait() {
+    let mut router = meshed(MESH_HIGH as u8);
+    router.handle_connected(id(100), false, None, 0);
+    let outputs = router.on_frame(id(100), &Frame::Graft.to_bytes(), 0);
+    let [Output::Send { frame, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert!(matches!(Frame::from_bytes(frame), Ok(Frame::Prune { .. })));
+    assert_eq!(router.reasons(id(100)).expect("connected").broken, 0);
+    // Asking all the same breaks a rule; some of it is free.
+    for _ in 0..20 {
+        router.on_frame(id(100), &Frame::Graft.to_bytes(), 1);
+    }
+    assert!(router.reasons(id(100)).expect("connected").broken < 0);
+    // A peer that this side connected to is taken even so.
+    router.handle_connected(id(101), true, None, 0);
+    assert_eq!(router.on_frame(id(101), &Frame::Graft.to_bytes(), 0), []);
+    assert_eq!(router.mesh().count(), MESH_HIGH + 1);
+}
+
+#[test]
+fn g13_a_mesh_that_is_too_large_keeps_the_best_and_those_that_this_side_chose() {
+    let mut router = meshed(MESH_HIGH as u8);
+    for number in 50..54 {
+        router.handle_connected(id(number), true, None, 0);
+        router.on_frame(id(number), &Frame::Graft.to_bytes(), 0);
+    }
+    // The best: those who were first with good messages.
+    for number in 1..=MESH_BEST as u8 {
+        let bytes = Bytes::copy_from_slice(&[number]);
+        router.on_frame(id(number), &Frame::Message { topic: Topic::Receipts, bytes }.to_bytes(), 0);
+        router.on_checked(name(&[number]), Verdict::Accept, 0);
+    }
+    router.on_beat(BEAT_MS);
+    let mesh: Vec<PeerId> = router.mesh().collect();
+    assert_eq!(mesh.len(), MESH, "{mesh:?}");
+    assert!((1..=MESH_BEST as u8).all(|number| mesh.contains(&id(number))));
+    assert!((50..54).filter(|number| mesh.contains(&id(*number))).count() >= MESH_OUTBOUND);
+}
+
+#[test]
+fn g13_a_mesh_that_is_too_small_grows_and_nobody_below_0_is_in_it() {
+    let mut router = router();
+    for number in 1..=20 {
+        router.handle_connected(id(number), false, None, 0);
+    }
+    router.set_application_score(id(7), -5_000);
+    router.on_beat(BEAT_MS);
+    assert_eq!(router.mesh().count(), MESH);
+    let first = router.mesh().next().expect("one");
+    router.set_application_score(first, -5_000);
+    for beat in 2..30 {
+        router.on_beat(beat * BEAT_MS);
+        assert!(router.mesh().all(|peer| peer != id(7) && peer != first));
+    }
+}
+
+#[test]
+fn peers_of_one_host_cost_each_other_unless_it_is_this_machine() {
+    let check = |ip: &str, is_lower: bool| {
+        let mut router = router();
+        for number in 1..=8 {
+            router.handle_connected(id(number), false, Some(ip.parse().expect("an address")), 0);
+        }
+        assert_eq!(router.score(id(1)) < 0, is_lower, "{ip}");
+    };
+    check("192.0.2.1", true);
+    check("127.0.0.1", false);
+}
+
+#[test]
+fn g4_a_flood_is_cut_off_and_then_let_go() {
+    let mut router = router();
+    router.handle_connected(id(1), false, None, 0);
+    let mut gone = None;
+    for number in 0..20_000u32 {
+        let outputs = router.on_frame(id(1), &Frame::Prune { backoff_ms: number }.to_bytes(), 0);
+        if outputs.iter().any(|output| matches!(output, Output::Disconnect { .. })) {
+            gone = Some(number);
+            break;
+        }
+    }
+    assert!(gone.is_some_and(|number| u64::from(number) >= FRAMES_BURST), "{gone:?}");
+    assert!(router.metrics().flooded > 0);
+}
+
+#[test]
+fn one_peer_does_not_fill_the_room_for_checks() {
+    let mut router = router();
+    router.handle_connected(id(1), false, None, 0);
+    router.handle_connected(id(2), false, None, 0);
+    let frame = |number: u32| {
+        let bytes = Bytes::copy_from_slice(&number.to_le_bytes());
+        Frame::Message { topic: Topic::Receipts, bytes }.to_bytes()
+    };
+    let checked = (0..200).filter(|number| !router.on_frame(id(1), &frame(*number), 0).is_empty()).count();
+    assert_eq!(checked, CHECKING_PER_PEER_MAX as usize);
+    // What was not taken is still news from another one.
+    assert_eq!(router.on_frame(id(2), &frame(199), 0).len(), 1);
+}
+
+#[test]
+fn bytes_that_are_no_frame_are_refused_each_with_its_reason() {
+    let check = |bytes: &[u8], expected: fn(&FrameError) -> bool| {
+        let error = Frame::from_bytes(&Bytes::copy_from_slice(bytes)).expect_err("it is none");
+        assert!(expected(&error), "{error}");
+    };
+    check(&[], |error| matches!(error, FrameError::Codec(_)));
+    check(&[2, 3], |error| matches!(error, FrameError::Version { got: 2 }));
+    check(&[1, 9], |error| matches!(error, FrameError::Kind { got: 9 }));
+    check(&[1, 0, 9], |error| matches!(error, FrameError::Topic { got: 9 }));
+    check(&[1, 3, 0], |error| matches!(error, FrameError::Codec(_)));
+    check(&[1, 1, 0, 0, 0, 0], |error| matches!(error, FrameError::NoNames));
+    let twice = [&[1, 1, 2, 0, 0, 0][..], &[5; 64]].concat();
+    check(&twice, |error| matches!(error, FrameError::Order));
+    let many = [&[1, 1, 1, 2, 0, 0][..], &[0; 32 * 513]].concat();
+    check(&many, |error| matches!(error, FrameError::Codec(_)));
+    let long = [&[1, 0, 0][..], &vec![0; Topic::Beacons.bytes_max() + 1]].concat();
+    check(&long, |error| matches!(error, FrameError::TooLong { .. }));
+}
+
+#[test]
+fn hostile_frames_are_refused_and_never_panic() {
+    let seed = 5;
+    let mut random = StdRng::seed_from_u64(seed);
+    let ids = vec![name(b"a"), name(b"b")];
+    let mut sorted = ids;
+    sorted.sort_unstable();
+    let corpus = [
+        said(b"news"),
+        Frame::Have(sorted.clone()).to_bytes(),
+        Frame::Want(sorted).to_bytes(),
+        Frame::Graft.to_bytes(),
+        Frame::Prune { backoff_ms: 7 }.to_bytes(),
+    ];
+    assert!(corpus.iter().all(|frame| fuzz_gossip_frame(frame)));
+    let mut router = meshed(3);
+    for number in 0..20_000u64 {
+        let mut bytes = corpus[random.random_range(0..corpus.len())].to_vec();
+        for _ in 0..random.random_range(1..4) {
+            match random.random_range(0..3) {
+                0 if !bytes.is_empty() => {
+                    let at = random.random_range(0..bytes.len());
+                    bytes[at] = random.next_u32() as u8;
+                }
+                1 => bytes.truncate(random.random_range(0..=bytes.len())),
+                _ => bytes.push(random.next_u32() as u8),
+            }
+        }
+        fuzz_gossip_frame(&bytes);
+        let from = id(1 + (number % 3) as u8);
+        for output in router.on_frame(from, &bytes.into(), number) {
+            if let Output::Check { id, .. } = output {
+                router.on_checked(id, Verdict::Ignore, number);
+            }
+        }
+        if number % 1_000 == 0 {
+            router.on_beat(number);
+        }
+    }
+}
+
+#[test]
+fn equal_inputs_give_equal_outputs() {
+    let play = || {
+        let mut router = meshed(12);
+        let mut all = Vec::new();
+        for number in 13..40 {
+            all.extend(router.handle_connected(id(number), number % 2 == 0, None, 0));
+        }
+        for beat in 1..100 {
+            all.extend(router.on_beat(beat * BEAT_MS));
+            let bytes = Bytes::copy_from_slice(&beat.to_le_bytes());
+            all.extend(router.publish(Topic::Evidence, &bytes, beat * BEAT_MS).expect("short"));
+        }
+        all
+    };
+    assert_eq!(play(), play());
+}

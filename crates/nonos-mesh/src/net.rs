@@ -1,0 +1,257 @@
+//! Net: commands in, events out, and in between a libp2p swarm in a task of its own.
+//!
+//! Each side of a connection opens one stream for each protocol that it speaks and writes frames to it; it reads the
+//! other side's. A frame is its length, four bytes, little-endian, and so many bytes. Who reads slowly is written to
+//! slowly, and what does not fit its queue is dropped and counted: nothing here grows with what a peer does.
+
+mod behaviour;
+mod frames;
+mod task;
+
+use bytes::Bytes;
+use libp2p::{Multiaddr, identity::Keypair};
+use nonos_mesh_proto::PeerId;
+use nonos_types::CapsuleId;
+use std::net::IpAddr;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// Most connections at once.
+pub const CONNECTIONS_MAX: u32 = 256;
+/// Most connections with one peer.
+pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+/// Most commands that wait.
+const COMMANDS_MAX: usize = 1_024;
+/// Most events that wait; then nothing more is read from anybody.
+const EVENTS_MAX: usize = 1_024;
+
+/// What a frame is about. Each has a stream of its own, so that bulk bytes hold up nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// `docs/spec/61-gossip.md`.
+    Gossip,
+    /// `docs/spec/60-beacon.md`: questions and answers.
+    Beacon,
+    /// `docs/spec/62-transfer.md`.
+    Transfer,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Gossip, Self::Beacon, Self::Transfer];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gossip => "/nonos/gossip/1",
+            Self::Beacon => "/nonos/beacon/1",
+            Self::Transfer => "/nonos/transfer/1",
+        }
+    }
+
+    /// Most bytes of a frame.
+    #[must_use]
+    pub const fn frame_bytes_max(self) -> usize {
+        match self {
+            Self::Gossip => 4 << 20,
+            Self::Beacon => 1 << 20,
+            Self::Transfer => 8 << 20,
+        }
+    }
+
+    /// Most frames that wait to be written to one peer.
+    const fn queue_max(self) -> usize {
+        match self {
+            Self::Gossip | Self::Beacon => 256,
+            // An upload stops by itself at a window of bytes.
+            Self::Transfer => 1_024,
+        }
+    }
+}
+
+/// How to begin.
+#[derive(Debug, Clone)]
+pub struct NetConfig {
+    /// Who this is: the seed of an Ed25519 key that belongs to the node, not to anybody who is paid.
+    pub seed: [u8; 32],
+    /// Where to listen: UDP addresses for QUIC.
+    pub listen: Vec<Multiaddr>,
+    /// Peers to begin with; none are needed on a local network.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Whether to find and be found on the local network.
+    pub local_discovery: bool,
+}
+
+/// What the net is told to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Writes a frame. When the peer's queue is full it is dropped, and [`Event::Dropped`] says so.
+    Send {
+        /// To whom.
+        peer: PeerId,
+        /// On which stream.
+        protocol: Protocol,
+        /// What.
+        frame: Bytes,
+    },
+    /// Connects to an address.
+    Dial(Multiaddr),
+    /// Connects to a peer whose addresses are known or can be looked up.
+    DialPeer(PeerId),
+    /// Ends all connections with a peer.
+    Disconnect(PeerId),
+    /// Ends them and takes no others.
+    Block(PeerId),
+    /// Takes a peer's connections again.
+    Unblock(PeerId),
+    /// Says in the distributed table that this node has a capsule.
+    Provide(CapsuleId),
+    /// Says so no more.
+    StopProviding(CapsuleId),
+    /// Looks up who has a capsule.
+    FindProviders(CapsuleId),
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// It listens there.
+    Listening(Multiaddr),
+    /// A first connection with a peer.
+    Connected {
+        /// With whom.
+        peer: PeerId,
+        /// Whether this side began.
+        outbound: bool,
+        /// From which host; none when it is relayed.
+        ip: Option<IpAddr>,
+    },
+    /// The last connection with a peer has ended.
+    Disconnected {
+        /// With whom.
+        peer: PeerId,
+    },
+    /// A frame came in.
+    Frame {
+        /// From whom.
+        peer: PeerId,
+        /// On which stream.
+        protocol: Protocol,
+        /// What.
+        frame: Bytes,
+    },
+    /// A frame was not written: the peer reads too slowly, or is gone.
+    Dropped {
+        /// To whom it was.
+        peer: PeerId,
+        /// On which stream.
+        protocol: Protocol,
+    },
+    /// Some of those who say that they have a capsule.
+    Providers {
+        /// Which capsule.
+        capsule: CapsuleId,
+        /// Who.
+        peers: Vec<PeerId>,
+        /// Whether the search is over.
+        is_last: bool,
+    },
+    /// Others reach this node there.
+    Reachable(Multiaddr),
+    /// A connection could not be made.
+    DialFailed {
+        /// To whom, where that is known.
+        peer: Option<PeerId>,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why there is no net.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// The seed gives no key.
+    #[error("the node's seed gives no key")]
+    Seed,
+    /// The system gives no socket for finding peers on the local network.
+    #[error("finding peers on the local network: {0}")]
+    Discovery(std::io::Error),
+    /// The transport could not be made.
+    #[error("the transport: {0}")]
+    Transport(String),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// Which.
+        address: Multiaddr,
+        /// Why.
+        why: String,
+    },
+    /// The task has ended.
+    #[error("the net has ended")]
+    Ended,
+}
+
+/// A running net. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Net {
+    peer: PeerId,
+    commands: mpsc::Sender<Command>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Net {
+    /// Starts it. Must be called in a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn start(config: &NetConfig) -> Result<Self, NetError> {
+        let key = Keypair::ed25519_from_bytes(config.seed).map_err(|_| NetError::Seed)?;
+        let peer = peer_of(&key.public().to_peer_id()).ok_or(NetError::Seed)?;
+        let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
+        let (events_out, events) = mpsc::channel(EVENTS_MAX);
+        let task = task::Task::new(&key, config, commands_in, events_out)?;
+        tokio::spawn(task.run());
+        Ok(Self { peer, commands, events })
+    }
+
+    /// Who this is.
+    #[must_use]
+    pub const fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Tells it to do something.
+    ///
+    /// # Errors
+    /// [`NetError::Ended`].
+    pub async fn command(&self, command: Command) -> Result<(), NetError> {
+        self.commands.send(command).await.map_err(|_| NetError::Ended)
+    }
+
+    /// The next thing that happened; none when it has ended.
+    pub async fn event(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+}
+
+/// The Ed25519 key in a libp2p peer id; none when it is of another kind.
+#[must_use]
+pub fn peer_of(id: &libp2p::PeerId) -> Option<PeerId> {
+    // An identity multihash: code 0, length, the key in its protobuf.
+    let bytes = id.to_bytes();
+    let key = libp2p::identity::PublicKey::try_decode_protobuf(bytes.get(2..)?).ok()?;
+    Some(PeerId::from_bytes(key.try_into_ed25519().ok()?.to_bytes()))
+}
+
+/// The libp2p peer id of an Ed25519 key; none when the bytes are no key.
+#[must_use]
+pub fn id_of(peer: PeerId) -> Option<libp2p::PeerId> {
+    let key = libp2p::identity::ed25519::PublicKey::try_from_bytes(peer.as_bytes()).ok()?;
+    Some(libp2p::identity::PublicKey::from(key).to_peer_id())
+}
+
+#[cfg(test)]
+mod tests;

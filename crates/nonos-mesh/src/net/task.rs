@@ -1,0 +1,309 @@
+//! Task: turns commands into calls of the swarm and what the swarm reports into events.
+
+use super::{
+    Command, Event, NetConfig, NetError, Protocol,
+    behaviour::{self, Behaviour, BehaviourEvent, speaks_kad},
+    frames, id_of, peer_of,
+};
+use bytes::Bytes;
+use futures::{AsyncWriteExt as _, StreamExt as _};
+use libp2p::{
+    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, identify,
+    identity::Keypair,
+    kad, mdns,
+    multiaddr::Protocol as Part,
+    swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
+    tls, yamux,
+};
+use libp2p_stream::{Control, IncomingStreams};
+use nonos_mesh_proto::PeerId;
+use nonos_types::CapsuleId;
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
+use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
+use tracing::{debug, trace};
+
+/// How long a connection is kept on which nothing is open.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(super) struct Task {
+    swarm: Swarm<Behaviour>,
+    control: Control,
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+    /// What waits to be written, for each peer that is connected and each protocol that was used.
+    queues: BTreeMap<(PeerId, Protocol), Sender<Bytes>>,
+    lookups: HashMap<kad::QueryId, CapsuleId>,
+}
+
+impl Task {
+    pub(super) fn new(
+        key: &Keypair,
+        config: &NetConfig,
+        commands: Receiver<Command>,
+        events: Sender<Event>,
+    ) -> Result<Self, NetError> {
+        let transport = |error: &dyn std::fmt::Display| NetError::Transport(error.to_string());
+        let mut local = config.local_discovery.then(|| behaviour::local(key)).transpose()?;
+        let mut swarm = SwarmBuilder::with_existing_identity(key.clone())
+            .with_tokio()
+            .with_quic()
+            .with_relay_client(tls::Config::new, yamux::Config::default)
+            .map_err(|error| transport(&error))?
+            .with_behaviour(|key, relay| Behaviour::new(key, local.take(), relay))
+            .map_err(|error| transport(&error))?
+            .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE))
+            .build();
+        for address in &config.listen {
+            let listen = swarm.listen_on(address.clone());
+            listen.map_err(|why| NetError::Listen { address: address.clone(), why: why.to_string() })?;
+        }
+        for address in &config.bootstrap {
+            if let Err(error) = swarm.dial(address.clone()) {
+                debug!(%address, %error, "a peer to begin with is not dialled");
+            }
+        }
+        let mut control = swarm.behaviour().streams.new_control();
+        for protocol in Protocol::ALL {
+            let incoming = control.accept(StreamProtocol::new(protocol.name()));
+            let incoming = incoming.map_err(|error| transport(&error))?;
+            tokio::spawn(accept(incoming, protocol, events.clone()));
+        }
+        Ok(Self { swarm, control, commands, events, queues: BTreeMap::new(), lookups: HashMap::new() })
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let event = tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    // The net was dropped.
+                    None => return,
+                },
+                event = self.swarm.select_next_some() => self.on_event(event),
+            };
+            if let Some(event) = event
+                && self.events.send(event).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) -> Option<Event> {
+        match command {
+            Command::Send { peer, protocol, frame } => return self.send(peer, protocol, frame),
+            Command::Dial(address) => return self.dial(address),
+            Command::DialPeer(peer) => {
+                let id = id_of(peer)?;
+                if !self.swarm.is_connected(&id) {
+                    return self.dial(id);
+                }
+            }
+            Command::Disconnect(peer) => {
+                // Not connected is what was asked for.
+                let _ = self.swarm.disconnect_peer_id(id_of(peer)?);
+            }
+            Command::Block(peer) => {
+                self.swarm.behaviour_mut().blocked.block_peer(id_of(peer)?);
+            }
+            Command::Unblock(peer) => {
+                self.swarm.behaviour_mut().blocked.unblock_peer(id_of(peer)?);
+            }
+            Command::Provide(capsule) => {
+                if let Err(error) = self.swarm.behaviour_mut().kad.start_providing(key_of(capsule)) {
+                    debug!(%capsule, %error, "the distributed table does not take it");
+                }
+            }
+            Command::StopProviding(capsule) => self.swarm.behaviour_mut().kad.stop_providing(&key_of(capsule)),
+            Command::FindProviders(capsule) => {
+                let query = self.swarm.behaviour_mut().kad.get_providers(key_of(capsule));
+                self.lookups.insert(query, capsule);
+            }
+        }
+        None
+    }
+
+    fn dial(&mut self, to: impl Into<DialOpts>) -> Option<Event> {
+        let to = to.into();
+        let peer = to.get_peer_id().as_ref().and_then(peer_of);
+        match self.swarm.dial(to) {
+            // Already being dialled.
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => None,
+            Err(error) => Some(Event::DialFailed { peer, why: error.to_string() }),
+        }
+    }
+
+    fn send(&mut self, peer: PeerId, protocol: Protocol, frame: Bytes) -> Option<Event> {
+        let id = id_of(peer)?;
+        if !self.swarm.is_connected(&id) || frame.len() > protocol.frame_bytes_max() {
+            return Some(Event::Dropped { peer, protocol });
+        }
+        let control = &self.control;
+        let queue = self.queues.entry((peer, protocol)).or_insert_with(|| {
+            let (queue, frames) = mpsc::channel(protocol.queue_max());
+            tokio::spawn(deliver(control.clone(), id, protocol, frames));
+            queue
+        });
+        match queue.try_send(frame) {
+            Ok(()) => None,
+            Err(TrySendError::Full(_)) => Some(Event::Dropped { peer, protocol }),
+            Err(TrySendError::Closed(_)) => {
+                // The stream broke; the next frame opens another one.
+                self.queues.remove(&(peer, protocol));
+                Some(Event::Dropped { peer, protocol })
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) -> Option<Event> {
+        match event {
+            SwarmEvent::NewListenAddr { address, .. } => Some(Event::Listening(address)),
+            SwarmEvent::ExternalAddrConfirmed { address } => Some(Event::Reachable(address)),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
+                if num_established.get() > 1 {
+                    return None;
+                }
+                let Some(peer) = peer_of(&peer_id) else {
+                    // Only Ed25519 keys are names here.
+                    let _ = self.swarm.disconnect_peer_id(peer_id);
+                    return None;
+                };
+                let ip = ip_of(endpoint.get_remote_address());
+                Some(Event::Connected { peer, outbound: endpoint.is_dialer(), ip })
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                let peer = peer_of(&peer_id)?;
+                for protocol in Protocol::ALL {
+                    self.queues.remove(&(peer, protocol));
+                }
+                Some(Event::Disconnected { peer })
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                Some(Event::DialFailed { peer: peer_id.as_ref().and_then(peer_of), why: error.to_string() })
+            }
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            event => {
+                trace!(?event, "nothing to do");
+                None
+            }
+        }
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) -> Option<Event> {
+        match event {
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
+                for (peer, address) in found {
+                    self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+                    if !self.swarm.is_connected(&peer) {
+                        let to = DialOpts::peer_id(peer).addresses(vec![address]).build();
+                        // Both sides find each other; one of the two connections is enough.
+                        let _ = self.swarm.dial(to);
+                    }
+                }
+                None
+            }
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                if speaks_kad(&info.protocols) {
+                    for address in info.listen_addrs {
+                        self.swarm.behaviour_mut().kad.add_address(&peer_id, address);
+                    }
+                }
+                None
+            }
+            BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::GetProviders(result),
+                step,
+                ..
+            }) => {
+                let capsule = *self.lookups.get(&id)?;
+                if step.last {
+                    self.lookups.remove(&id);
+                }
+                let peers = match result {
+                    Ok(kad::GetProvidersOk::FoundProviders { providers, .. }) => {
+                        providers.iter().filter_map(peer_of).collect()
+                    }
+                    Ok(kad::GetProvidersOk::FinishedWithNoAdditionalRecord { .. }) | Err(_) => Vec::new(),
+                };
+                Some(Event::Providers { capsule, peers, is_last: step.last })
+            }
+            event => {
+                trace!(?event, "nothing to do");
+                None
+            }
+        }
+    }
+}
+
+fn key_of(capsule: CapsuleId) -> kad::RecordKey {
+    kad::RecordKey::new(capsule.as_bytes())
+}
+
+/// The host of an address; none of a relayed one, whose host is the relay.
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    if address.iter().any(|part| part == Part::P2pCircuit) {
+        return None;
+    }
+    address.iter().find_map(|part| match part {
+        Part::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Part::Ip6(ip) => Some(IpAddr::V6(ip)),
+        _ => None,
+    })
+}
+
+/// Takes the streams that peers open.
+async fn accept(mut incoming: IncomingStreams, protocol: Protocol, events: Sender<Event>) {
+    while let Some((id, stream)) = incoming.next().await {
+        if let Some(peer) = peer_of(&id) {
+            tokio::spawn(receive(peer, protocol, stream, events.clone()));
+        }
+    }
+}
+
+/// Reads a peer's frames until its stream ends.
+async fn receive(peer: PeerId, protocol: Protocol, mut stream: libp2p::Stream, events: Sender<Event>) {
+    loop {
+        match frames::read(&mut stream, protocol.frame_bytes_max()).await {
+            Ok(Some(frame)) => {
+                // When too much waits, this peer waits as well.
+                if events.send(Event::Frame { peer, protocol, frame }).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                debug!(%peer, ?protocol, %error, "a stream ends");
+                return;
+            }
+        }
+    }
+}
+
+/// Opens a stream to a peer and writes its frames, until nobody hands in any more or the stream breaks.
+async fn deliver(mut control: Control, id: libp2p::PeerId, protocol: Protocol, mut frames: Receiver<Bytes>) {
+    let mut stream = match control.open_stream(id, StreamProtocol::new(protocol.name())).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            debug!(%id, ?protocol, %error, "no stream");
+            return;
+        }
+    };
+    while let Some(frame) = frames.recv().await {
+        let written = async {
+            frames::write(&mut stream, &frame).await?;
+            // As many as wait go together.
+            if frames.is_empty() { stream.flush().await } else { Ok(()) }
+        };
+        if let Err(error) = written.await {
+            debug!(%id, ?protocol, %error, "a stream breaks");
+            return;
+        }
+    }
+    // It ends either way.
+    let _ = stream.close().await;
+}

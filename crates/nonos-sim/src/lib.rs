@@ -1,0 +1,30 @@
+//! Thousands of peers in one thread.
+//!
+//! In: a [`Scenario`] and a seed. Out: a [`Report`]. Each honest node is the very [`nonos_mesh_proto::gossip::Router`] of a
+//! real one; attackers have one too and do with it what their attack needs. Time is simulated, and nothing but the
+//! seed decides: the same two give the same report to the bit. What is simulated away: a message carries its verdict in
+//! its first byte, and checking it takes a few milliseconds instead of a proof's.
+//! Spec: `docs/spec/61-gossip.md`, section "Simulator".
+
+#![forbid(unsafe_code)]
+
+mod attack;
+mod message;
+mod report;
+mod scenario;
+mod world;
+
+pub use attack::Attack;
+pub use report::Report;
+pub use scenario::{Scenario, scenarios};
+
+/// Plays a scenario to its end.
+#[must_use]
+pub fn simulate(scenario: &Scenario, seed: u64) -> Report {
+    let mut world = world::World::new(scenario, seed);
+    world.run();
+    world.report()
+}
+
+#[cfg(test)]
+mod tests;

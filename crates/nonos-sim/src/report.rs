@@ -1,0 +1,38 @@
+//! Report: what a scenario came to.
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The scenario's name.
+    pub scenario: &'static str,
+    /// The seed.
+    pub seed: u64,
+    /// Nodes that do what they should.
+    pub honest: u32,
+    /// Nodes that attack.
+    pub attackers: u32,
+    /// Messages that honest nodes published.
+    pub messages: u32,
+    /// Honest nodes that had a message in the end, of those that could have it, in thousandths; the worst message.
+    pub reach_permille: u32,
+    /// Until half of all had a message; the middle one of all messages. None when they never had.
+    pub reach50_ms: Option<u64>,
+    /// Until 99 of 100 had it; the worst message that was published when the network was whole. None when they never had.
+    pub reach99_ms: Option<u64>,
+    /// How often an honest node ended a connection with another one for its score.
+    pub honest_punished: u32,
+    /// Attackers with whom at least one honest node ended the connection for its score.
+    pub attackers_punished: u32,
+    /// Of all places in honest nodes' meshes, those that attackers had at the end, in thousandths.
+    pub attackers_in_mesh_permille: u32,
+    /// What attackers sent: frames and bytes.
+    pub attacker_frames: u64,
+    /// See there.
+    pub attacker_bytes: u64,
+    /// What honest nodes sent.
+    pub honest_frames: u64,
+    /// See there.
+    pub honest_bytes: u64,
+    /// A digest of everything that happened, in order.
+    pub trace: [u8; 32],
+}
