@@ -15,6 +15,7 @@ mod fuzz;
 mod guest_verifier;
 mod honest;
 mod oracle;
+mod sim;
 mod suites;
 mod test;
 mod tools;
@@ -57,6 +58,8 @@ enum Command {
     CrashChild(crash::CrashChild),
     /// Hostile inputs for everything that reads bytes.
     Fuzz(fuzz::Fuzz),
+    /// A network of many nodes in one thread, honest and under attack: who hears what, when, and who is punished.
+    Sim(sim::Sim),
     /// The verifier built for the machine, and run in it on a real receipt and on a changed one.
     GuestVerifier(guest_verifier::GuestVerifier),
     /// Builds, signs and writes the example capsules; with --check compares those that are committed.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Crash(command) => command.run(),
         Command::CrashChild(command) => command.run(),
         Command::Fuzz(command) => command.run(),
+        Command::Sim(command) => command.run(),
         Command::GuestVerifier(command) => command.run(),
         Command::Capsules(command) => command.run(),
     };

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the test command of the README.
 
 use crate::{
-    capsules::Capsules, cargo, forge::Forge, guest_verifier::GuestVerifier, honest::Honest, oracle::Oracle,
+    capsules::Capsules, cargo, forge::Forge, guest_verifier::GuestVerifier, honest::Honest, oracle::Oracle, sim::Sim,
     suites::Suites, tools,
 };
 use anyhow::{Result, ensure};
@@ -34,6 +34,8 @@ impl Test {
         Forge::sample().run()?;
         step("honest runs, a sample");
         Honest::sample(missing.is_empty()).run()?;
+        step("a network under attack, simulated");
+        Sim::sample().run()?;
         let mut left_out = Vec::new();
         if missing.is_empty() {
             step("suites");

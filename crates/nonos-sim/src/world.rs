@@ -408,9 +408,8 @@ impl<'s> World<'s> {
 
     pub(crate) fn report(&self) -> Report {
         let honest = self.scenario.nodes - self.scenario.attackers;
-        let (mut reach, mut halves, mut worst) = (1_000, Vec::new(), Some(0));
+        let (mut reach, mut halves, mut lasts) = (1_000, Vec::new(), Vec::new());
         for published in self.published.values() {
-            // Who was here from before it was published; who came later hears of it, or not.
             let count = honest as usize;
             let mut times: Vec<u64> = published.had.values().map(|at_ms| at_ms - published.at_ms).collect();
             times.sort_unstable();
@@ -419,8 +418,7 @@ impl<'s> World<'s> {
             let was_split =
                 self.scenario.split_ms.is_some_and(|(from_ms, to_ms)| (from_ms..to_ms).contains(&published.at_ms));
             if !was_split {
-                let last = times.get((count * 99).div_ceil(100) - 1).copied();
-                worst = worst.zip(last).map(|(worst, last)| worst.max(last));
+                lasts.push(times.get((count * 99).div_ceil(100) - 1).copied());
             }
         }
         halves.sort_unstable();
@@ -435,7 +433,8 @@ impl<'s> World<'s> {
             messages: self.published.len() as u32,
             reach_permille: reach,
             reach50_ms: halves.get(halves.len() / 2).copied(),
-            reach99_ms: worst,
+            // One that never came is worse than any time.
+            reach99_ms: lasts.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
             honest_punished: self.honest_punished,
             attackers_punished: self.punished.len() as u32,
             attackers_in_mesh_permille: (theirs * 1_000 / places.len().max(1)) as u32,

@@ -5,6 +5,7 @@
 //! report. The same [`Target`]s are what `fuzz/` gives to libFuzzer.
 
 mod books;
+mod mesh;
 mod mutator;
 mod targets;
 

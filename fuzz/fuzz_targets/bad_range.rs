@@ -1,0 +1,6 @@
+//! The target `bad-range` of `nonos_testkit::fuzz`, driven by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    nonos_testkit::fuzz::feed("bad-range", bytes);
+});

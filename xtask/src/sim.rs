@@ -1,0 +1,149 @@
+//! `cargo xtask sim`: a network of many nodes in one thread, honest and under attack.
+
+use crate::print_json;
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use nonos_sim::{Report, Scenario, scenarios, simulate};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// Seeds of a long run.
+const SEEDS_LONG: u64 = 1_000;
+/// Nodes of each of its networks: a thousand seeds of a thousand nodes would take a week.
+const NODES_LONG: u32 = 100;
+
+/// See [`crate::Command::Sim`].
+#[derive(Debug, Args)]
+pub(crate) struct Sim {
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, one after the other.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// How many nodes, attackers among them.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    nodes: u32,
+    /// One scenario by its name.
+    #[arg(long)]
+    scenario: Option<String>,
+    /// A thousand seeds of a hundred nodes each.
+    #[arg(long)]
+    long: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Sim {
+    /// What CI plays.
+    pub(crate) fn sample() -> Self {
+        Self { seed: 1, seeds: 1, nodes: 1_000, scenario: None, long: false, json: false }
+    }
+
+    pub(crate) fn run(&self) -> Result<()> {
+        let (seeds, nodes) = if self.long { (SEEDS_LONG, NODES_LONG) } else { (self.seeds, self.nodes) };
+        let start = Instant::now();
+        let wanted = |scenario: &Scenario| self.scenario.as_deref().is_none_or(|name| name == scenario.name);
+        let all: Vec<Scenario> = scenarios(nodes).into_iter().filter(wanted).collect();
+        if all.is_empty() {
+            let names: Vec<&str> = scenarios(nodes).iter().map(|scenario| scenario.name).collect();
+            bail!("no such scenario: there are {}", names.join(", "));
+        }
+        let mut rows = Vec::new();
+        for scenario in &all {
+            let reports: Vec<Report> = (0..seeds).map(|seed| simulate(scenario, self.seed + seed)).collect();
+            rows.push(Row::of(&reports));
+        }
+        let punished: u64 = rows.iter().map(|row| row.honest_punished).sum();
+        let wall_s = start.elapsed().as_secs_f64();
+        if self.json {
+            let honest = rows.first().filter(|row| row.scenario == "honest");
+            print_json(&json!({
+                "seed": self.seed, "seeds": seeds, "nodes": nodes, "wall_s": wall_s,
+                "reach99_ms": honest.and_then(|row| row.reach99_ms),
+                "honest_punished": punished,
+                "attacks": rows.iter().map(Row::json).collect::<Vec<_>>(),
+            }))?;
+        } else {
+            println!("{nodes} nodes, {seeds} seed(s) from {}, {wall_s:.1} s; worst of all seeds", self.seed);
+            println!(
+                "{:16} {:>9} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>10}",
+                "scenario", "attackers", "reach", "half ms", "99 % ms", "punished", "in mesh", "frames", "honest hit"
+            );
+            for row in &rows {
+                row.print();
+            }
+        }
+        ensure!(punished == 0, "honest nodes were punished by honest nodes {punished} times");
+        Ok(())
+    }
+}
+
+/// A scenario over all its seeds, the worst of each.
+struct Row {
+    scenario: &'static str,
+    attackers: u32,
+    reach_permille: u32,
+    reach50_ms: Option<u64>,
+    reach99_ms: Option<u64>,
+    honest_punished: u64,
+    attackers_punished: u32,
+    attackers_in_mesh_permille: u32,
+    attacker_frames: u64,
+    attacker_bytes: u64,
+    honest_frames: u64,
+    honest_bytes: u64,
+}
+
+impl Row {
+    fn of(reports: &[Report]) -> Self {
+        // A message that never came is worse than any time.
+        let worst = |ms: fn(&Report) -> Option<u64>| {
+            let all: Option<Vec<u64>> = reports.iter().map(ms).collect();
+            all.and_then(|all| all.into_iter().max())
+        };
+        let most = |of: fn(&Report) -> u64| reports.iter().map(of).max().unwrap_or_default();
+        Self {
+            scenario: reports.first().map_or("", |report| report.scenario),
+            attackers: reports.first().map_or(0, |report| report.attackers),
+            reach_permille: reports.iter().map(|report| report.reach_permille).min().unwrap_or_default(),
+            reach50_ms: worst(|report| report.reach50_ms),
+            reach99_ms: worst(|report| report.reach99_ms),
+            honest_punished: reports.iter().map(|report| u64::from(report.honest_punished)).sum(),
+            attackers_punished: reports.iter().map(|report| report.attackers_punished).min().unwrap_or_default(),
+            attackers_in_mesh_permille: most(|report| report.attackers_in_mesh_permille.into()) as u32,
+            attacker_frames: most(|report| report.attacker_frames),
+            attacker_bytes: most(|report| report.attacker_bytes),
+            honest_frames: most(|report| report.honest_frames),
+            honest_bytes: most(|report| report.honest_bytes),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "scenario": self.scenario, "attackers": self.attackers, "reach_permille": self.reach_permille,
+            "reach50_ms": self.reach50_ms, "reach99_ms": self.reach99_ms, "honest_punished": self.honest_punished,
+            "attackers_punished": self.attackers_punished,
+            "attackers_in_mesh_permille": self.attackers_in_mesh_permille,
+            "attacker_frames": self.attacker_frames, "attacker_bytes": self.attacker_bytes,
+            "honest_frames": self.honest_frames, "honest_bytes": self.honest_bytes,
+        })
+    }
+
+    fn print(&self) {
+        let ms = |ms: Option<u64>| ms.map_or_else(|| "never".to_owned(), |ms| ms.to_string());
+        println!(
+            "{:16} {:>9} {:>6.1}% {:>9} {:>9} {:>9} {:>7.1}% {:>9} {:>10}",
+            self.scenario,
+            self.attackers,
+            f64::from(self.reach_permille) / 10.0,
+            ms(self.reach50_ms),
+            ms(self.reach99_ms),
+            self.attackers_punished,
+            f64::from(self.attackers_in_mesh_permille) / 10.0,
+            self.attacker_frames,
+            self.honest_punished
+        );
+    }
+}
