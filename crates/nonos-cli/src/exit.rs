@@ -59,6 +59,10 @@ exit_classes! {
     Ledger 26 "bad-ledger" "no ledger, in use, or damaged";
     Refused 27 "refused" "the ledger does not take it; nothing is booked";
     Books 28 "books-differ" "the ledger is not what its journal makes of it";
+    Node 29 "node" "no node runs there, or it does not do it";
+    NotThere 30 "not-there" "what was asked for is not there";
+    NotFetched 31 "not-fetched" "a download came to no end; what came is kept";
+    Evidence 32 "bad-evidence" "not evidence, or it convicts nobody";
 }
 
 impl ExitClass {

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::{fmt, io, path::Path};
 
 /// Why a command failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     class: ExitClass,
     message: String,
@@ -57,6 +57,12 @@ impl Failure {
         if !self.silent {
             self.message = format!("{}: {}", path.display(), self.message);
         }
+        self
+    }
+
+    /// The same with what came before it.
+    pub(crate) fn with_cause(mut self, cause: impl fmt::Display) -> Self {
+        self.message = format!("{}: {cause}", self.message);
         self
     }
 

@@ -17,6 +17,7 @@ mod failure;
 mod fees;
 mod file;
 mod ledger;
+mod node;
 mod number;
 mod package;
 mod passphrase;
@@ -96,6 +97,16 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitClass, Failure> {
         Command::Ledger(args) => command::ledger::ledger(&args, context),
         Command::Explain(args) => command::explain::explain(&args, context),
         Command::Audit(args) => command::audit::audit(&args, context),
+        Command::Node(args) => command::node::node(&args, context),
+        Command::Seed(args) => command::mesh::seed(&args, context),
+        Command::Find(args) => command::mesh::find(&args, context),
+        Command::Fetch(args) => command::mesh::fetch(&args, context),
+        Command::Peers(args) => command::mesh::peers(&args, context),
+        Command::Policy(args) => command::mesh::policy(&args, context),
+        Command::Evidence(args) => command::evidence::evidence(&args, context),
+        Command::Publish(args) => command::mesh::publish(&args, context),
+        Command::Export(args) => command::mesh::export(&args, context),
+        Command::Import(args) => command::mesh::import(&args, context),
         Command::Prove(args) => command::prove::prove(&args, context),
         Command::Verify(args) => command::verify::check(&args, context),
         Command::Diff(args) => command::diff::diff(&args, context),

@@ -14,6 +14,8 @@ use std::{
 const SPINNER: &str = "{spinner} {msg}";
 /// How a bar looks with a known number of steps.
 const BAR: &str = "{spinner} {msg} [{bar:30}] {pos}/{len} segments, {elapsed}, {eta} left";
+/// The same for bytes.
+const BYTES_BAR: &str = "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
 /// How often it moves.
 const SPINNER_TICK: Duration = Duration::from_millis(120);
 
@@ -92,6 +94,13 @@ impl Terminal {
         bar.set_style(ProgressStyle::with_template(BAR).expect("the template is a template"));
         bar.set_message(message.into());
         bar.enable_steady_tick(SPINNER_TICK);
+        bar
+    }
+
+    /// A bar of bytes; nothing where stderr is no terminal. Its length is set once it is known.
+    pub(crate) fn bytes_bar(self, message: impl Into<String>) -> ProgressBar {
+        let bar = self.bar(message);
+        bar.set_style(ProgressStyle::with_template(BYTES_BAR).expect("the template is a template"));
         bar
     }
 

@@ -33,9 +33,9 @@ pub use inventory::{
     INVENTORY_MAGIC, INVENTORY_VERSION, Inventory, InventoryBody, InventoryError, VerifiedInventory, fuzz_inventory,
 };
 pub use machine::{
-    ANNOUNCE_LIFETIME_S, AnswerRefused, Beacon, INVENTORY_DELAY_S, INVENTORY_EVERY_S, INVENTORY_LIFETIME_S, Output,
-    PUBLISH_EVERY_S, QUERIES_OPEN_MAX, QUERIES_PER_WINDOW_MAX, QUERY_TIMEOUT_S, QUERY_WINDOW_S, QueryRefused,
-    RELAY_AGAIN_S, Topic, Verdict,
+    ANNOUNCE_LIFETIME_S, AnswerRefused, Beacon, INVENTORY_DELAY_S, INVENTORY_EVERY_S, INVENTORY_FIRST_S,
+    INVENTORY_LIFETIME_S, Output, PUBLISH_EVERY_S, QUERIES_OPEN_MAX, QUERIES_PER_WINDOW_MAX, QUERY_TIMEOUT_S,
+    QUERY_WINDOW_S, QueryRefused, RELAY_AGAIN_S, Topic, Verdict,
 };
 pub use own::{AskError, HoldingsError};
 pub use query::{

@@ -1,12 +1,17 @@
 //! Net: commands in, events out, and in between a libp2p swarm in a task of its own.
 //!
-//! Each side of a connection opens one stream for each protocol that it speaks and writes frames to it; it reads the
-//! other side's. A frame is its length, four bytes, little-endian, and so many bytes. Who reads slowly is written to
-//! slowly, and what does not fit its queue is dropped and counted: nothing here grows with what a peer does.
+//! Of gossip and beacon, each side of a connection opens one stream and writes frames to it; it reads the other side's.
+//! Of transfer, each session is one stream, which both sides write to: see [`StreamWriter`]. A frame is its length, four
+//! bytes, little-endian, and so many bytes. Who reads slowly is written to slowly, and what does not fit its queue is
+//! dropped and counted: nothing here grows with what a peer does.
 
 mod behaviour;
+mod events;
 mod frames;
+mod stream;
 mod task;
+
+pub use stream::{STREAM_QUEUE_BYTES_HIGH, STREAM_QUEUE_BYTES_LOW, STREAM_QUEUE_FRAMES_MAX, StreamWriter};
 
 use bytes::Bytes;
 use libp2p::{Multiaddr, identity::Keypair};
@@ -20,10 +25,12 @@ use tokio::sync::mpsc;
 pub const CONNECTIONS_MAX: u32 = 256;
 /// Most connections with one peer.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
-/// Most commands that wait.
-const COMMANDS_MAX: usize = 1_024;
 /// Most events that wait; then nothing more is read from anybody.
 const EVENTS_MAX: usize = 1_024;
+/// Most bytes of frames that wait, in all.
+pub const EVENT_BYTES_MAX: usize = 64 << 20;
+/// Most transfer streams that one peer has open here at once, by its own choice.
+pub const STREAMS_PER_PEER_MAX: usize = 16;
 
 /// What a frame is about. Each has a stream of its own, so that bulk bytes hold up nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +46,8 @@ pub enum Protocol {
 impl Protocol {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Gossip, Self::Beacon, Self::Transfer];
+    /// Those with one stream each way for a whole connection.
+    pub(crate) const LASTING: [Self; 2] = [Self::Gossip, Self::Beacon];
 
     /// Its name on the wire.
     #[must_use]
@@ -56,7 +65,7 @@ impl Protocol {
         match self {
             Self::Gossip => 4 << 20,
             Self::Beacon => 1 << 20,
-            Self::Transfer => 8 << 20,
+            Self::Transfer => nonos_mesh_proto::transfer::FRAME_BYTES_MAX,
         }
     }
 
@@ -64,8 +73,8 @@ impl Protocol {
     const fn queue_max(self) -> usize {
         match self {
             Self::Gossip | Self::Beacon => 256,
-            // An upload stops by itself at a window of bytes.
-            Self::Transfer => 1_024,
+            // Each of its streams has a queue of its own.
+            Self::Transfer => 0,
         }
     }
 }
@@ -86,7 +95,7 @@ pub struct NetConfig {
 /// What the net is told to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Writes a frame. When the peer's queue is full it is dropped, and [`Event::Dropped`] says so.
+    /// Writes a frame of gossip or beacon. When the peer's queue is full it is dropped, and [`Event::Dropped`] says so.
     Send {
         /// To whom.
         peer: PeerId,
@@ -94,6 +103,13 @@ pub enum Command {
         protocol: Protocol,
         /// What.
         frame: Bytes,
+    },
+    /// Opens a transfer stream to a peer that is connected. [`Event::StreamOpened`] or [`Event::StreamClosed`] follows.
+    OpenStream {
+        /// To whom.
+        peer: PeerId,
+        /// By which number: an even one that this side has not used.
+        stream: u64,
     },
     /// Connects to an address.
     Dial(Multiaddr),
@@ -132,7 +148,7 @@ pub enum Event {
         /// With whom.
         peer: PeerId,
     },
-    /// A frame came in.
+    /// A frame of gossip or beacon came in.
     Frame {
         /// From whom.
         peer: PeerId,
@@ -140,6 +156,38 @@ pub enum Event {
         protocol: Protocol,
         /// What.
         frame: Bytes,
+    },
+    /// A transfer stream is there: an even number is ours, an odd one the peer's.
+    StreamOpened {
+        /// With whom.
+        peer: PeerId,
+        /// Its number.
+        stream: u64,
+        /// To write to it. The stream ends when this is dropped and what was written is sent.
+        writer: StreamWriter,
+    },
+    /// A frame came in on a transfer stream.
+    StreamFrame {
+        /// From whom.
+        peer: PeerId,
+        /// On which stream.
+        stream: u64,
+        /// What.
+        frame: Bytes,
+    },
+    /// A transfer stream takes frames again, after [`StreamWriter::send`] said that it is full.
+    StreamWritable {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        stream: u64,
+    },
+    /// A transfer stream has ended, or could not be opened.
+    StreamClosed {
+        /// With whom.
+        peer: PeerId,
+        /// Which.
+        stream: u64,
     },
     /// A frame was not written: the peer reads too slowly, or is gone.
     Dropped {
@@ -198,8 +246,10 @@ pub enum NetError {
 #[derive(Debug)]
 pub struct Net {
     peer: PeerId,
-    commands: mpsc::Sender<Command>,
-    events: mpsc::Receiver<Event>,
+    /// Without a bound: whoever gives commands does so for events that it took, and waiting here while the net waits
+    /// there would be for ever.
+    commands: mpsc::UnboundedSender<Command>,
+    events: events::EventReceiver,
 }
 
 impl Net {
@@ -210,8 +260,8 @@ impl Net {
     pub fn start(config: &NetConfig) -> Result<Self, NetError> {
         let key = Keypair::ed25519_from_bytes(config.seed).map_err(|_| NetError::Seed)?;
         let peer = peer_of(&key.public().to_peer_id()).ok_or(NetError::Seed)?;
-        let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
-        let (events_out, events) = mpsc::channel(EVENTS_MAX);
+        let (commands, commands_in) = mpsc::unbounded_channel();
+        let (events_out, events) = events::channel();
         let task = task::Task::new(&key, config, commands_in, events_out)?;
         tokio::spawn(task.run());
         Ok(Self { peer, commands, events })
@@ -227,8 +277,8 @@ impl Net {
     ///
     /// # Errors
     /// [`NetError::Ended`].
-    pub async fn command(&self, command: Command) -> Result<(), NetError> {
-        self.commands.send(command).await.map_err(|_| NetError::Ended)
+    pub fn command(&self, command: Command) -> Result<(), NetError> {
+        self.commands.send(command).map_err(|_| NetError::Ended)
     }
 
     /// The next thing that happened; none when it has ended.

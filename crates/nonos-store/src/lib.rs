@@ -2,7 +2,7 @@
 //!
 //! [`Store`] keeps the book of a [`nonos_ledger::Ledger`] in a redb database. An event is written whole or not at all, and
 //! is acknowledged only when it is on the disk. [`Writer`] takes commands from many threads and writes all that are waiting
-//! in one transaction. Spec: `docs/spec/55-store.md`.
+//! in one transaction. Spec: `docs/spec/55-store.md`. [`mesh::MeshStore`] is another file: what a node remembers of the mesh.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod book;
 mod command;
 pub mod crash;
 mod error;
+pub mod mesh;
 mod store;
 pub mod workload;
 mod writer;

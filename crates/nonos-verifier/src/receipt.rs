@@ -6,8 +6,9 @@ use crate::claim::{Claim, ClaimError, digest};
 use alloc::vec::Vec;
 use nonos_image::{Layout, Salt};
 use nonos_types::{
-    Digest,
+    Digest, Hash32,
     codec::{CodecError, Reader, Writer},
+    domain,
     limits::OUTPUT_BYTES_MAX,
 };
 use thiserror::Error;
@@ -60,6 +61,30 @@ pub struct Receipt {
     pub segments: Vec<SegmentProof>,
 }
 
+impl ImageFacts {
+    fn write(&self, w: &mut Writer) {
+        let Layout { entry, text_start, text_end, memory_start, memory_end, grants } = self.layout;
+        for word in [entry, text_start, text_end, memory_start, memory_end] {
+            w.u32(word);
+        }
+        w.u16(grants);
+        w.raw(&self.memory_root.to_bytes());
+        for limb in self.salt {
+            w.u16(limb);
+        }
+    }
+}
+
+impl SegmentProof {
+    /// Everything but the proof.
+    fn write_facts(&self, w: &mut Writer) {
+        w.raw(&self.end.to_bytes());
+        w.u32(self.cycles);
+        w.u8(self.parameters);
+        w.u32(self.chips);
+    }
+}
+
 impl Receipt {
     /// Canonical bytes.
     #[must_use]
@@ -68,28 +93,30 @@ impl Receipt {
         w.raw(&MAGIC);
         w.u16(VERSION);
         w.raw(&self.claim.to_bytes());
-        let Layout { entry, text_start, text_end, memory_start, memory_end, grants } = self.image.layout;
-        for word in [entry, text_start, text_end, memory_start, memory_end] {
-            w.u32(word);
-        }
-        w.u16(grants);
-        w.raw(&self.image.memory_root.to_bytes());
-        for limb in self.image.salt {
-            w.u16(limb);
-        }
+        self.image.write(&mut w);
         w.bool(self.output.is_some());
         if let Some(output) = &self.output {
             w.bytes(output);
         }
         // How many there are stands in the claim.
         for segment in &self.segments {
-            w.raw(&segment.end.to_bytes());
-            w.u32(segment.cycles);
-            w.u8(segment.parameters);
-            w.u32(segment.chips);
+            segment.write_facts(&mut w);
             w.bytes(&segment.proof);
         }
         w.finish()
+    }
+
+    /// Names what proves the claim: a hash over everything that [`crate::verify`] looks at besides the claim and the
+    /// output. Spec: `docs/spec/53-receipts-in-the-ledger.md`.
+    #[must_use]
+    pub fn proofs_digest(&self) -> Hash32 {
+        let mut w = Writer::new();
+        self.image.write(&mut w);
+        for segment in &self.segments {
+            segment.write_facts(&mut w);
+            w.raw(blake3::hash(&segment.proof).as_bytes());
+        }
+        Hash32::from_bytes(blake3::derive_key(domain::PROOFS, &w.finish()))
     }
 
     /// Reads a receipt.

@@ -261,7 +261,6 @@ pub fn verify_with(receipt: &Receipt, kernels: &'static dyn Kernels) -> Result<V
     let mut at = claim.first;
     let mut cycles = 0u64;
     let mut bits = (u32::MAX, u32::MAX);
-    let mut proofs = blake3::Hasher::new_derive_key(domain::PROOFS);
     let mut witness = blake3::Hasher::new_derive_key(domain::WITNESS);
     for (number, segment) in (0..).zip(&receipt.segments) {
         let statement = statement(receipt, number, at, cycles, segment)?;
@@ -269,7 +268,6 @@ pub fn verify_with(receipt: &Receipt, kernels: &'static dyn Kernels) -> Result<V
         let sum = Arc::new(WitnessSum::default());
         let (proven, conjectured) = check(claim, &statement, segment, &sum, kernels)?;
         bits = (bits.0.min(proven), bits.1.min(conjectured));
-        proofs.update(blake3::hash(&segment.proof).as_bytes());
         witness.update(&sum.to_bytes());
         at = segment.end;
         cycles = cycles.saturating_add(u64::from(segment.cycles));
@@ -282,8 +280,7 @@ pub fn verify_with(receipt: &Receipt, kernels: &'static dyn Kernels) -> Result<V
     if cycles != claim.cycles {
         return Err(VerifyError::Cycles { got: cycles, claimed: claim.cycles });
     }
-    let digest = |hasher: blake3::Hasher| Hash32::from_bytes(*hasher.finalize().as_bytes());
-    let (proofs, witness) = (digest(proofs), digest(witness));
+    let (proofs, witness) = (receipt.proofs_digest(), Hash32::from_bytes(*witness.finalize().as_bytes()));
     Ok(VerifiedClaim { claim: *claim, bits_proven: bits.0, bits_conjectured: bits.1, proofs, witness })
 }
 

@@ -1,8 +1,9 @@
-//! Advice about ledgers: for each error of a store, the class of its exit code and what to do next.
+//! Advice about ledgers and nodes: for each error of a store or a node, the class of its exit code and what to do next.
 
 use super::Failure;
 use crate::exit::ExitClass;
 use nonos_ledger::{AttestationError, InvoiceError, ReceiptError, Refusal};
+use nonos_node::{NodeError, RequestError};
 use nonos_store::{CommandError, StoreError};
 
 impl From<StoreError> for Failure {
@@ -17,6 +18,36 @@ impl From<StoreError> for Failure {
             _ => "check the disk and who may use the file",
         };
         Self::new(ExitClass::Ledger, &error, help)
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        let help = match &error {
+            NodeError::Store(StoreError::InUse) => {
+                let message = "another node runs in this folder";
+                return Self::new(
+                    ExitClass::Node,
+                    message,
+                    "end it with `nonos node stop`, or name another folder with --data",
+                );
+            }
+            NodeError::Store(StoreError::NotALedger) => {
+                "its file mesh.redb is damaged: take it away, or name another folder with --data"
+            }
+            NodeError::Store(StoreError::Newer { .. }) => "install a newer nonos",
+            NodeError::Net(_) => "name another address with --listen; port 0 takes any that is free",
+            NodeError::Api { .. } => "name another address with --api; port 0 takes any that is free",
+            NodeError::PeerKey { .. } => "take the file away: the node makes another key, and is another peer then",
+            _ => "check the folder and who may use it",
+        };
+        Self::new(ExitClass::Node, &error, help)
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::new(ExitClass::Node, error, "`nonos node status` says how the node is")
     }
 }
 

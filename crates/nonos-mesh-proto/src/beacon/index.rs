@@ -265,6 +265,21 @@ impl Index {
         false_ones.into_iter().map(|((author, ..), why)| (author, why)).collect()
     }
 
+    /// Every announcement in it.
+    pub fn all_announcements(&self) -> impl Iterator<Item = &VerifiedAnnouncement> {
+        self.announcements.iter().map(|held| &held.statement)
+    }
+
+    /// Every inventory in it.
+    pub fn all_inventories(&self) -> impl Iterator<Item = &VerifiedInventory> {
+        self.inventories.iter().map(|held| &held.statement)
+    }
+
+    /// Every inventory that says to hold a capsule.
+    pub fn all_holders(&self, capsule: CapsuleId) -> impl Iterator<Item = &VerifiedInventory> {
+        self.holders(capsule).map(|held| &held.statement)
+    }
+
     pub(super) fn announcements(&self) -> impl Iterator<Item = &Held<VerifiedAnnouncement>> {
         self.announcements.iter()
     }

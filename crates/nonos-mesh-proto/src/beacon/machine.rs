@@ -28,9 +28,11 @@ pub const ANNOUNCE_LIFETIME_S: u64 = 14 * 86_400;
 pub const INVENTORY_LIFETIME_S: u64 = 43_200;
 /// How often an inventory is made anew when nothing changes.
 pub const INVENTORY_EVERY_S: u64 = 14_400;
-/// How long an inventory waits for more changes. Longer than a second, so that sequences, which are seconds, never
-/// meet.
+/// How long after an inventory the next one goes out at the earliest.
 pub const INVENTORY_DELAY_S: u64 = 10;
+/// How long an inventory waits for more changes when none went out of late. Longer than a second, so that sequences,
+/// which are seconds, never meet, even if the node was started anew in between.
+pub const INVENTORY_FIRST_S: u64 = 2;
 /// How often the announcement of a capsule that we hold is published again.
 pub const PUBLISH_EVERY_S: u64 = 21_600;
 /// How soon a statement that everybody has may cross the mesh again.
@@ -48,7 +50,8 @@ const ASKERS_MAX: usize = 1_024;
 
 const _: () = assert!(ANNOUNCE_LIFETIME_S <= ANNOUNCEMENT_LIFETIME_S_MAX);
 const _: () = assert!(INVENTORY_LIFETIME_S <= INVENTORY_LIFETIME_S_MAX && INVENTORY_EVERY_S * 2 < INVENTORY_LIFETIME_S);
-const _: () = assert!(INVENTORY_DELAY_S > 1 && RELAY_AGAIN_S < PUBLISH_EVERY_S);
+const _: () =
+    assert!(INVENTORY_FIRST_S > 1 && INVENTORY_DELAY_S > INVENTORY_FIRST_S && RELAY_AGAIN_S < PUBLISH_EVERY_S);
 
 /// What gossip does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

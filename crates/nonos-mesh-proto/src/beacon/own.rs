@@ -6,8 +6,8 @@ use super::{
     announcement::{AnnounceError, Announcement, AnnouncementError},
     inventory::{InventoryBody, InventoryError},
     machine::{
-        ANNOUNCE_LIFETIME_S, Beacon, INVENTORY_DELAY_S, INVENTORY_EVERY_S, INVENTORY_LIFETIME_S, OpenQuery, Output,
-        PUBLISH_EVERY_S, QUERIES_OPEN_MAX, QUERY_TIMEOUT_S, Topic,
+        ANNOUNCE_LIFETIME_S, Beacon, INVENTORY_DELAY_S, INVENTORY_EVERY_S, INVENTORY_FIRST_S, INVENTORY_LIFETIME_S,
+        OpenQuery, Output, PUBLISH_EVERY_S, QUERIES_OPEN_MAX, QUERY_TIMEOUT_S, Topic,
     },
     query::{Query, QueryError, QueryMessage},
     search::FOUND_ROWS_MAX,
@@ -74,8 +74,8 @@ impl Beacon {
         Ok(())
     }
 
-    /// Says what this node holds and where it is reached. The inventory goes out a little later, so that changes
-    /// gather.
+    /// Says what this node holds and where it is reached. The inventory goes out a moment later, or, when one went out
+    /// just now, a little later: so changes gather.
     ///
     /// # Errors
     /// [`HoldingsError`] when an inventory cannot say it.
@@ -89,7 +89,10 @@ impl Beacon {
         let body = InventoryBody { peer: self.me, addresses, capsules, sequence: 0, issued_s: 0, expires_s: 1 };
         body.check()?;
         if body.capsules != self.holdings || body.addresses != self.addresses || self.inventory_due_s.is_none() {
-            let soon_s = now_s.saturating_add(INVENTORY_DELAY_S);
+            // The first one after a start waits as well: a node that ended a moment ago may have made one in this second.
+            let gathered_s = self.inventory_sequence.saturating_add(INVENTORY_DELAY_S);
+            let soon_s =
+                now_s.saturating_add(INVENTORY_FIRST_S).max(gathered_s.min(now_s.saturating_add(INVENTORY_DELAY_S)));
             self.inventory_due_s = Some(self.inventory_due_s.map_or(soon_s, |due_s| due_s.min(soon_s)));
         }
         self.holdings = body.capsules;
@@ -156,11 +159,14 @@ impl Beacon {
             return None;
         }
         self.inventory_due_s = Some(now_s.saturating_add(INVENTORY_EVERY_S));
+        // What an earlier run of this node said counts as well, even if the clock was set back since.
+        let own = self.index.all_inventories().find(|held| held.seeder().id() == self.key.id());
+        let last = own.map_or(0, |held| held.sequence()).max(self.inventory_sequence);
         let body = InventoryBody {
             peer: self.me,
             addresses: self.addresses.clone(),
             capsules: self.holdings.clone(),
-            sequence: self.inventory_sequence.saturating_add(1).max(now_s),
+            sequence: last.saturating_add(1).max(now_s),
             issued_s: now_s,
             expires_s: now_s.saturating_add(INVENTORY_LIFETIME_S),
         };

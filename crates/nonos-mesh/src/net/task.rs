@@ -1,9 +1,10 @@
 //! Task: turns commands into calls of the swarm and what the swarm reports into events.
 
 use super::{
-    Command, Event, NetConfig, NetError, Protocol,
+    Command, Event, NetConfig, NetError, Protocol, STREAMS_PER_PEER_MAX,
     behaviour::{self, Behaviour, BehaviourEvent, speaks_kad},
-    frames, id_of, peer_of,
+    events::EventSender,
+    frames, id_of, peer_of, stream,
 };
 use bytes::Bytes;
 use futures::{AsyncWriteExt as _, StreamExt as _};
@@ -15,15 +16,19 @@ use libp2p::{
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
     tls, yamux,
 };
-use libp2p_stream::{Control, IncomingStreams};
+use libp2p_stream::{Control, IncomingStreams, OpenStreamError};
 use nonos_mesh_proto::PeerId;
 use nonos_types::CapsuleId;
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    sync::Arc,
     time::Duration,
 };
-use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, Receiver, Sender, UnboundedReceiver, error::TrySendError},
+};
 use tracing::{debug, trace};
 
 /// How long a connection is kept on which nothing is open.
@@ -32,8 +37,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     control: Control,
-    commands: Receiver<Command>,
-    events: Sender<Event>,
+    commands: UnboundedReceiver<Command>,
+    events: EventSender,
     /// What waits to be written, for each peer that is connected and each protocol that was used.
     queues: BTreeMap<(PeerId, Protocol), Sender<Bytes>>,
     lookups: HashMap<kad::QueryId, CapsuleId>,
@@ -43,8 +48,8 @@ impl Task {
     pub(super) fn new(
         key: &Keypair,
         config: &NetConfig,
-        commands: Receiver<Command>,
-        events: Sender<Event>,
+        commands: UnboundedReceiver<Command>,
+        events: EventSender,
     ) -> Result<Self, NetError> {
         let transport = |error: &dyn std::fmt::Display| NetError::Transport(error.to_string());
         let mut local = config.local_discovery.then(|| behaviour::local(key)).transpose()?;
@@ -67,11 +72,14 @@ impl Task {
             }
         }
         let mut control = swarm.behaviour().streams.new_control();
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::LASTING {
             let incoming = control.accept(StreamProtocol::new(protocol.name()));
             let incoming = incoming.map_err(|error| transport(&error))?;
             tokio::spawn(accept(incoming, protocol, events.clone()));
         }
+        let incoming = control.accept(StreamProtocol::new(Protocol::Transfer.name()));
+        let incoming = incoming.map_err(|error| transport(&error))?;
+        tokio::spawn(accept_transfers(incoming, events.clone()));
         Ok(Self { swarm, control, commands, events, queues: BTreeMap::new(), lookups: HashMap::new() })
     }
 
@@ -96,6 +104,9 @@ impl Task {
     fn on_command(&mut self, command: Command) -> Option<Event> {
         match command {
             Command::Send { peer, protocol, frame } => return self.send(peer, protocol, frame),
+            Command::OpenStream { peer, stream } => {
+                tokio::spawn(open_transfer(self.control.clone(), peer, stream, self.events.clone()));
+            }
             Command::Dial(address) => return self.dial(address),
             Command::DialPeer(peer) => {
                 let id = id_of(peer)?;
@@ -139,7 +150,8 @@ impl Task {
 
     fn send(&mut self, peer: PeerId, protocol: Protocol, frame: Bytes) -> Option<Event> {
         let id = id_of(peer)?;
-        if !self.swarm.is_connected(&id) || frame.len() > protocol.frame_bytes_max() {
+        let is_lasting = Protocol::LASTING.contains(&protocol);
+        if !is_lasting || !self.swarm.is_connected(&id) || frame.len() > protocol.frame_bytes_max() {
             return Some(Event::Dropped { peer, protocol });
         }
         let control = &self.control;
@@ -177,7 +189,7 @@ impl Task {
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 let peer = peer_of(&peer_id)?;
-                for protocol in Protocol::ALL {
+                for protocol in Protocol::LASTING {
                     self.queues.remove(&(peer, protocol));
                 }
                 Some(Event::Disconnected { peer })
@@ -257,7 +269,7 @@ fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
 }
 
 /// Takes the streams that peers open.
-async fn accept(mut incoming: IncomingStreams, protocol: Protocol, events: Sender<Event>) {
+async fn accept(mut incoming: IncomingStreams, protocol: Protocol, events: EventSender) {
     while let Some((id, stream)) = incoming.next().await {
         if let Some(peer) = peer_of(&id) {
             tokio::spawn(receive(peer, protocol, stream, events.clone()));
@@ -265,8 +277,40 @@ async fn accept(mut incoming: IncomingStreams, protocol: Protocol, events: Sende
     }
 }
 
+/// Takes the transfer streams that peers open, so many of each at once.
+async fn accept_transfers(mut incoming: IncomingStreams, events: EventSender) {
+    let mut open: HashMap<PeerId, Arc<Semaphore>> = HashMap::new();
+    let mut number = 1;
+    while let Some((id, stream)) = incoming.next().await {
+        let Some(peer) = peer_of(&id) else { continue };
+        open.retain(|_, slots| slots.available_permits() < STREAMS_PER_PEER_MAX);
+        let slots = open.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(STREAMS_PER_PEER_MAX)));
+        let Ok(permit) = slots.clone().try_acquire_owned() else {
+            debug!(%peer, "a transfer stream above the peer's share is dropped");
+            continue;
+        };
+        tokio::spawn(stream::run(peer, number, stream, events.clone(), Some(permit)));
+        number += 2;
+    }
+}
+
+async fn open_transfer(mut control: Control, peer: PeerId, number: u64, events: EventSender) {
+    let opened = match id_of(peer) {
+        Some(id) => control.open_stream(id, StreamProtocol::new(Protocol::Transfer.name())).await,
+        None => Err(OpenStreamError::UnsupportedProtocol(StreamProtocol::new(Protocol::Transfer.name()))),
+    };
+    match opened {
+        Ok(opened) => stream::run(peer, number, opened, events, None).await,
+        Err(error) => {
+            debug!(%peer, %error, "no transfer stream");
+            // Nobody listens any more when this fails.
+            let _ = events.send(Event::StreamClosed { peer, stream: number }).await;
+        }
+    }
+}
+
 /// Reads a peer's frames until its stream ends.
-async fn receive(peer: PeerId, protocol: Protocol, mut stream: libp2p::Stream, events: Sender<Event>) {
+async fn receive(peer: PeerId, protocol: Protocol, mut stream: libp2p::Stream, events: EventSender) {
     loop {
         match frames::read(&mut stream, protocol.frame_bytes_max()).await {
             Ok(Some(frame)) => {
@@ -295,7 +339,7 @@ async fn deliver(mut control: Control, id: libp2p::PeerId, protocol: Protocol, m
     };
     while let Some(frame) = frames.recv().await {
         let written = async {
-            frames::write(&mut stream, &frame).await?;
+            frames::write(&mut stream, &[&frame]).await?;
             // As many as wait go together.
             if frames.is_empty() { stream.flush().await } else { Ok(()) }
         };

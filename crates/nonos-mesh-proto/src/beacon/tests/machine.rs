@@ -74,9 +74,9 @@ fn holdings_become_one_inventory_a_little_later_and_again_from_time_to_time() {
     assert_eq!(beacon.handle_tick(NOW_S), []);
     beacon.handle_holdings(BTreeSet::from([capsule_id(1)]), addresses(), NOW_S).unwrap();
     beacon.handle_holdings(BTreeSet::from([capsule_id(1), capsule_id(2)]), addresses(), NOW_S + 3).unwrap();
-    assert_eq!(beacon.next_tick_s(), Some(NOW_S + INVENTORY_DELAY_S));
-    assert_eq!(beacon.handle_tick(NOW_S + INVENTORY_DELAY_S - 1), []);
-    let at_s = NOW_S + INVENTORY_DELAY_S;
+    assert_eq!(beacon.next_tick_s(), Some(NOW_S + INVENTORY_FIRST_S));
+    assert_eq!(beacon.handle_tick(NOW_S + INVENTORY_FIRST_S - 1), []);
+    let at_s = NOW_S + 3;
     let (topic, bytes) = published(&beacon.handle_tick(at_s)).remove(0);
     let first = Inventory::from_bytes(&bytes).unwrap().verify(at_s, &[]).unwrap();
     assert_eq!((topic, first.body().capsules.len(), first.sequence()), (Topic::Inventories, 2, at_s));
@@ -86,8 +86,12 @@ fn holdings_become_one_inventory_a_little_later_and_again_from_time_to_time() {
     let (_, bytes) = published(&beacon.handle_tick(at_s + INVENTORY_EVERY_S)).remove(0);
     let second = Inventory::from_bytes(&bytes).unwrap();
     assert!(second.sequence() > first.sequence());
-    // A change is, and nothing at all withdraws.
-    let later_s = at_s + INVENTORY_EVERY_S + 5;
+    // A change is, but not at once after another; and nothing at all withdraws.
+    let just_s = second.sequence() + 1;
+    beacon.handle_holdings(BTreeSet::from([capsule_id(3)]), addresses(), just_s).unwrap();
+    assert_eq!(beacon.handle_tick(second.sequence() + INVENTORY_DELAY_S - 1), []);
+    assert_eq!(published(&beacon.handle_tick(second.sequence() + INVENTORY_DELAY_S)).len(), 1);
+    let later_s = at_s + INVENTORY_EVERY_S + 50;
     beacon.handle_holdings(BTreeSet::new(), BTreeSet::new(), later_s).unwrap();
     let (_, bytes) = published(&beacon.handle_tick(later_s + INVENTORY_DELAY_S)).remove(0);
     assert!(Inventory::from_bytes(&bytes).unwrap().body().capsules.is_empty());

@@ -1,0 +1,201 @@
+//! Bundle: capsules, announcements, receipts and evidence in one file, to be moved by hand where there is no network.
+//!
+//! A tar archive, so that anybody can look into it: `capsules/<id>.mod`, `content/<hash>`, `announcements/<id>`,
+//! `receipts/<hash>.receipt`, `evidence/<id>.evidence`. A bundle says nothing by itself: each file is checked for what it
+//! is, and one that does not hold refuses the whole. Spec: `docs/spec/65-node.md`, section "Bundle".
+
+use crate::{
+    RequestError,
+    content::ContentFolder,
+    proofs::{ProofsOf, receipt_hash},
+};
+use nonos_capsule::{CAPSULE_BYTES_MAX, Capsule};
+use nonos_mesh_proto::{
+    beacon::{ANNOUNCEMENT_BYTES_MAX, Announcement},
+    gossip::RECEIPT_BYTES_MAX,
+    transfer::{CONTENT_BYTES_MAX, Content},
+    trust::{EVIDENCE_BYTES_MAX, Evidence, VerifiedEvidence},
+};
+use nonos_types::{CapsuleId, Hash32};
+use nonos_verifier::{Receipt, verify};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufReader, BufWriter, Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tempfile::NamedTempFile;
+use thiserror::Error;
+
+/// Most files in a bundle.
+pub const BUNDLE_FILES_MAX: usize = 65_536;
+/// Most bytes of its capsules and other content together.
+pub const BUNDLE_BYTES_MAX: u64 = 16 << 30;
+
+/// What goes into a bundle.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    /// Whether it is a capsule, its id, and where its bytes are.
+    pub(crate) contents: Vec<(bool, CapsuleId, PathBuf)>,
+    pub(crate) announcements: Vec<(Hash32, Vec<u8>)>,
+    pub(crate) receipts: Vec<(Hash32, Vec<u8>)>,
+    pub(crate) evidence: Vec<(Hash32, Vec<u8>)>,
+}
+
+/// What was in a bundle, each part checked by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Bundle {
+    pub(crate) contents: Vec<(Arc<Content>, Option<Box<Capsule>>)>,
+    pub(crate) announcements: Vec<Announcement>,
+    pub(crate) receipts: Vec<(Hash32, Vec<u8>)>,
+    pub(crate) evidence: Vec<(VerifiedEvidence, Vec<u8>)>,
+}
+
+/// Why a bundle is not taken. Nothing of it is.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// Not an archive, or cut off.
+    #[error("not a bundle: {0}")]
+    Archive(io::Error),
+    /// A file that no bundle has.
+    #[error("{name:?} is not what a bundle has: capsules, content, announcements, receipts, evidence")]
+    Name {
+        /// What it is called.
+        name: String,
+    },
+    /// Too many files, or too many bytes.
+    #[error("more than {BUNDLE_FILES_MAX} files or {BUNDLE_BYTES_MAX} bytes")]
+    TooLarge,
+    /// A file above the limit of its kind.
+    #[error("{name} has {got_bytes} bytes, at most {max_bytes} are allowed")]
+    FileTooLarge {
+        /// What it is called.
+        name: String,
+        /// How many it has.
+        got_bytes: u64,
+        /// How many it may have.
+        max_bytes: u64,
+    },
+    /// A file that does not hold.
+    #[error("{name}: {why}")]
+    Invalid {
+        /// What it is called.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Writes a bundle.
+pub(crate) fn write(parts: Parts, file: NamedTempFile) -> Result<NamedTempFile, RequestError> {
+    let mut archive = tar::Builder::new(BufWriter::new(file));
+    archive.mode(tar::HeaderMode::Deterministic);
+    for (is_capsule, id, path) in parts.contents {
+        let name = if is_capsule { format!("capsules/{id}.mod") } else { format!("content/{id}") };
+        archive.append_path_with_name(path, name)?;
+    }
+    let small = [
+        ("announcements", ".announcement", parts.announcements),
+        ("receipts", ".receipt", parts.receipts),
+        ("evidence", ".evidence", parts.evidence),
+    ];
+    for (folder, ending, files) in small {
+        for (id, bytes) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, format!("{folder}/{id}{ending}"), bytes.as_slice())?;
+        }
+    }
+    let file = archive.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Reads a bundle and checks everything in it. Contents are in the folder afterwards, which nobody sees until they are
+/// held; if anything is wrong they are not.
+pub(crate) fn read(path: &Path, folder: &ContentFolder) -> Result<Bundle, RequestError> {
+    let mut bundle = Bundle::default();
+    let mut staged = Vec::new();
+    let mut proofs: BTreeMap<Hash32, Vec<u8>> = BTreeMap::new();
+    let mut unproven: BTreeMap<Hash32, BundleError> = BTreeMap::new();
+    let mut evidence: Vec<(String, Evidence, Vec<u8>)> = Vec::new();
+    let mut bytes_total = 0;
+    let mut archive = tar::Archive::new(BufReader::new(File::open(path)?));
+    for (count, entry) in archive.entries().map_err(BundleError::Archive)?.enumerate() {
+        let mut entry = entry.map_err(BundleError::Archive)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let size = entry.size();
+        bytes_total += size;
+        if count >= BUNDLE_FILES_MAX || bytes_total > BUNDLE_BYTES_MAX {
+            return Err(BundleError::TooLarge.into());
+        }
+        if !entry.header().entry_type().is_file() {
+            return Err(BundleError::Name { name }.into());
+        }
+        let max_bytes = match name.split('/').next() {
+            Some("capsules") => CAPSULE_BYTES_MAX as u64,
+            Some("content") => CONTENT_BYTES_MAX,
+            Some("announcements") => ANNOUNCEMENT_BYTES_MAX as u64,
+            Some("receipts") => RECEIPT_BYTES_MAX as u64,
+            Some("evidence") => EVIDENCE_BYTES_MAX as u64,
+            _ => return Err(BundleError::Name { name }.into()),
+        };
+        if size > max_bytes {
+            return Err(BundleError::FileTooLarge { name, got_bytes: size, max_bytes }.into());
+        }
+        let invalid = |why: String| BundleError::Invalid { name: name.clone(), why };
+        if name.starts_with("capsules/") || name.starts_with("content/") {
+            let mut file = folder.taking()?;
+            let copied = io::copy(&mut entry, &mut file)?;
+            if copied != size {
+                return Err(BundleError::Archive(io::ErrorKind::UnexpectedEof.into()).into());
+            }
+            file.flush()?;
+            let capsule = if name.starts_with("capsules/") {
+                let bytes = std::fs::read(file.path())?;
+                let capsule = Capsule::decode(&bytes).map_err(|error| invalid(error.to_string()))?;
+                Some(Box::new(capsule))
+            } else {
+                None
+            };
+            staged.push((file, capsule));
+            continue;
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(BundleError::Archive)?;
+        if name.starts_with("announcements/") {
+            bundle.announcements.push(Announcement::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?);
+        } else if name.starts_with("receipts/") {
+            let receipt = Receipt::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
+            let hash = receipt_hash(&bytes);
+            if let Err(why) = verify(&receipt) {
+                unproven.insert(hash, invalid(why.to_string()));
+            }
+            proofs.insert(hash, bytes);
+        } else {
+            let read = Evidence::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
+            evidence.push((name, read, bytes));
+        }
+    }
+    // Evidence may be about a receipt that stands after it.
+    let at_hand = ProofsOf(|hash| proofs.get(&hash).cloned());
+    for (name, read, bytes) in evidence {
+        let verified = read.verify(&at_hand).map_err(|why| BundleError::Invalid { name, why: why.to_string() })?;
+        if let Evidence::InvalidProof(of) = &read {
+            // It travels along as what its executor is accused with.
+            unproven.remove(&of.receipt);
+        }
+        bundle.evidence.push((verified, bytes));
+    }
+    if let Some((_, error)) = unproven.pop_first() {
+        return Err(error.into());
+    }
+    bundle.receipts = proofs.into_iter().collect();
+    for (file, capsule) in staged {
+        bundle.contents.push((Arc::new(folder.keep(file)??), capsule));
+    }
+    Ok(bundle)
+}

@@ -1,0 +1,250 @@
+//! Content: files named by their BLAKE3 hash, in a folder. What lies there is whole; what is on its way lies beside it.
+//!
+//! A file is moved to its name after all its bytes are on the disk, so whatever moment the node is killed, a name never
+//! stands for other bytes. What a download has got so far is a file and a resume record, written in that order.
+
+use nonos_mesh_proto::transfer::{Content, ContentBuilder, ContentError, RESUME_BYTES_MAX, Resume};
+use nonos_types::Hash32;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+use tempfile::NamedTempFile;
+
+/// How much is read at once where a file is hashed.
+const HASH_READ_BYTES: usize = 1 << 20;
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub struct ContentFolder {
+    whole: PathBuf,
+    parts: PathBuf,
+}
+
+impl ContentFolder {
+    /// Opens it, or makes it; throws away what was being taken in when the node ended.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let opened = Self { whole: folder.join("content"), parts: folder.join("parts") };
+        fs::create_dir_all(&opened.whole)?;
+        fs::create_dir_all(&opened.parts)?;
+        for entry in fs::read_dir(&opened.parts)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(".taking-") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Where a content is.
+    #[must_use]
+    pub fn path(&self, root: Hash32) -> PathBuf {
+        self.whole.join(root.to_string())
+    }
+
+    fn tree_path(&self, root: Hash32) -> PathBuf {
+        self.whole.join(format!("{root}.tree"))
+    }
+
+    fn part_path(&self, root: Hash32) -> PathBuf {
+        self.parts.join(root.to_string())
+    }
+
+    fn resume_path(&self, root: Hash32) -> PathBuf {
+        self.parts.join(format!("{root}.resume"))
+    }
+
+    /// A file to take bytes in; it is gone when it is dropped.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn taking(&self) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new().prefix(".taking-").tempfile_in(&self.parts)
+    }
+
+    /// Hashes what was taken in and gives it its name.
+    ///
+    /// # Errors
+    /// What the system says, or [`ContentError`] inside.
+    pub fn keep(&self, file: NamedTempFile) -> io::Result<Result<Content, ContentError>> {
+        file.as_file().sync_all()?;
+        let content = match tree_of(&mut File::open(file.path())?)? {
+            Ok(content) => content,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.write_tree(&content)?;
+        file.persist(self.path(content.root())).map_err(|error| error.error)?;
+        sync_folder(&self.whole)?;
+        Ok(Ok(content))
+    }
+
+    /// The tree of a content that is here; made anew where its file is lost or damaged. None when it is not here, or has
+    /// other bytes than its name says.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn load(&self, root: Hash32) -> io::Result<Option<Content>> {
+        let mut file = match File::open(self.path(root)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let length = file.metadata()?.len();
+        let saved = fs::read(self.tree_path(root)).ok().and_then(|bytes| Content::from_saved(&bytes, root).ok());
+        if let Some(content) = saved.filter(|content| content.shape().size() == length) {
+            return Ok(Some(content));
+        }
+        match tree_of(&mut file)? {
+            Ok(content) if content.root() == root => {
+                self.write_tree(&content)?;
+                Ok(Some(content))
+            }
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
+    fn write_tree(&self, content: &Content) -> io::Result<()> {
+        write_whole(&self.tree_path(content.root()), &content.to_bytes())
+    }
+
+    /// Bytes of a content that is here.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read(&self, root: Hash32, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        File::open(self.path(root))?.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    /// Throws a content away.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(&self, root: Hash32) -> io::Result<()> {
+        for path in [self.path(root), self.tree_path(root)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a download, or goes on with one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn part(&self, root: Hash32) -> io::Result<(Part, Option<Resume>)> {
+        let resume = match File::open(self.resume_path(root)) {
+            Ok(file) => {
+                let mut bytes = Vec::new();
+                file.take(RESUME_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+                Resume::from_bytes(&bytes).ok().filter(|resume| resume.root() == root)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let path = self.part_path(root);
+        // A record without its bytes says nothing.
+        let resume = resume.filter(|_| path.exists());
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(resume.is_none()).open(&path)?;
+        Ok((Part { folder: self.clone(), root, file }, resume))
+    }
+}
+
+/// A download's file.
+#[derive(Debug)]
+pub struct Part {
+    folder: ContentFolder,
+    root: Hash32,
+    file: File,
+}
+
+impl Part {
+    /// Writes bytes that are verified.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// Saves how far it is, once what it names is on the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn save(&self, resume: &Resume) -> io::Result<()> {
+        self.file.sync_data()?;
+        write_whole(&self.folder.resume_path(self.root), &resume.to_bytes())
+    }
+
+    /// All bytes are written: makes its tree from the disk and gives it its name. None when the disk lost something: the
+    /// download begins anew.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn finish(mut self, size: u64) -> io::Result<Option<Content>> {
+        self.file.set_len(size)?;
+        self.file.sync_all()?;
+        let (part, resume) = (self.folder.part_path(self.root), self.folder.resume_path(self.root));
+        let content = tree_of(&mut self.file)?.ok().filter(|content| content.root() == self.root);
+        let Some(content) = content else {
+            self.discard()?;
+            return Ok(None);
+        };
+        self.folder.write_tree(&content)?;
+        fs::rename(&part, self.folder.path(self.root))?;
+        sync_folder(&self.folder.whole)?;
+        // The record names nothing any more.
+        let _ = fs::remove_file(resume);
+        Ok(Some(content))
+    }
+
+    /// Throws it away.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn discard(self) -> io::Result<()> {
+        let _ = fs::remove_file(self.folder.resume_path(self.root));
+        fs::remove_file(self.folder.part_path(self.root))
+    }
+}
+
+fn tree_of(file: &mut File) -> io::Result<Result<Content, ContentError>> {
+    use std::io::Seek as _;
+    file.rewind()?;
+    let mut builder = match ContentBuilder::new(file.metadata()?.len()) {
+        Ok(builder) => builder,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut buffer = vec![0; HASH_READ_BYTES];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(builder.finish());
+        }
+        if let Err(error) = builder.push(&buffer[..read]) {
+            return Ok(Err(error));
+        }
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".taking-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,620 @@
+//! Fetching: downloads, their streams and their files.
+
+use super::{Core, Done, hold, request::Answer};
+use crate::{
+    FetchState, FetchWatch, RequestError,
+    clock::now_s,
+    content::Part,
+    view::{FetchView, SeederView},
+};
+use bytes::Bytes;
+use nonos_capsule::Capsule;
+use nonos_mesh::{Command, net::StreamWriter};
+use nonos_mesh_proto::{
+    PeerId,
+    beacon::{Query, VerifiedInventory},
+    transfer::{Content, Download, DownloadConfig, DownloadOutput, Fault, Frame, PeerRefused, Resume},
+    trust::{Decision, Evidence},
+};
+use nonos_store::mesh::{Change, Shelf};
+use nonos_types::{CapsuleId, Hash32, KeyId};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+use tokio::sync::{mpsc::UnboundedSender, watch};
+use tracing::{debug, info};
+
+/// Most downloads at once.
+const FETCHES_MAX: usize = 32;
+/// How often how far a download is is written.
+const SAVED_MS: u64 = 2_000;
+/// How often whoever watches is told.
+const TOLD_MS: u64 = 100;
+/// Most writes that wait for the disk: 32 MiB. Beyond it the node waits for the disk.
+const WRITES_MAX: usize = 2_048;
+
+/// What the thread of a download's file is told.
+enum FileJob {
+    Write { offset: u64, bytes: Bytes },
+    Save(Resume),
+    Finish { size: u64 },
+}
+
+/// What it says.
+#[derive(Debug)]
+pub(super) enum DiskResult {
+    /// The content is whole and has its name; none when the disk lost something of it.
+    Landed(Option<Box<Content>>),
+    /// The disk refuses.
+    Failed(io::Error),
+}
+
+/// A stream to a seeder.
+struct Out {
+    stream: u64,
+    writer: Option<StreamWriter>,
+    waiting: Vec<Frame>,
+}
+
+/// A download.
+pub(super) struct Fetch {
+    id: CapsuleId,
+    /// Whether it was announced as a capsule.
+    is_capsule: bool,
+    download: Download,
+    file: Option<SyncSender<FileJob>>,
+    outs: BTreeMap<PeerId, Out>,
+    /// Who may have it and is not connected.
+    away: BTreeMap<PeerId, KeyId>,
+    seeders: BTreeMap<PeerId, (KeyId, &'static str)>,
+    evidence: Vec<Hash32>,
+    content: Option<Arc<Content>>,
+    state: FetchState,
+    started_ms: u64,
+    first_byte_ms: Option<u64>,
+    over_ms: Option<u64>,
+    resumed_bytes: u64,
+    saved_ms: u64,
+    unsaved: bool,
+    told_ms: u64,
+    view: watch::Sender<FetchView>,
+}
+
+impl Fetch {
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.state, FetchState::Done | FetchState::Failed(_))
+    }
+
+    pub(super) fn wake_at_ms(&self) -> Option<u64> {
+        let saved = self.unsaved.then_some(self.saved_ms + SAVED_MS);
+        self.download.wake_at_ms().into_iter().chain(saved).min()
+    }
+
+    fn tell(&mut self, root: Hash32, now_ms: u64) {
+        self.told_ms = now_ms;
+        let progress = self.download.progress();
+        let (state, error) = match &self.state {
+            FetchState::Looking => ("looking", None),
+            FetchState::Fetching => ("fetching", None),
+            FetchState::Checking => ("checking", None),
+            FetchState::Done => ("done", None),
+            FetchState::Failed(why) => ("failed", Some(why.clone())),
+        };
+        let seeders = self.seeders.iter().map(|(peer, (key, state))| SeederView {
+            key: key.to_string(),
+            peer: peer.to_string(),
+            state: (*state).to_owned(),
+        });
+        self.view.send_replace(FetchView {
+            id: self.id.to_string(),
+            root: root.to_string(),
+            state: state.to_owned(),
+            error,
+            size_bytes: progress.size_bytes,
+            verified_bytes: progress.verified_bytes,
+            resumed_bytes: self.resumed_bytes,
+            duplicate_bytes: progress.duplicate_bytes,
+            first_byte_ms: self.first_byte_ms,
+            elapsed_ms: self.over_ms.unwrap_or(now_ms) - self.started_ms,
+            seeders: seeders.collect(),
+            evidence: self.evidence.iter().map(ToString::to_string).collect(),
+        });
+    }
+
+    /// Hands a job to the file's thread. Waits when too many wait there: then the disk is slower than the network.
+    fn file(&self, job: FileJob) {
+        if let Some(file) = &self.file {
+            // A thread that has ended has said why.
+            let _ = file.send(job);
+        }
+    }
+}
+
+/// The thread of a download's file.
+fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &UnboundedSender<Done>) {
+    let mut part = Some(part);
+    while let (Ok(job), Some(file)) = (jobs.recv(), &part) {
+        let result = match job {
+            FileJob::Write { offset, bytes } => file.write(offset, &bytes),
+            FileJob::Save(resume) => file.save(&resume),
+            FileJob::Finish { size } => match part.take().map(|file| file.finish(size)) {
+                Some(Ok(content)) => {
+                    // Nobody listens when the loop has ended.
+                    let _ = tell.send(Done::Disk { root, result: DiskResult::Landed(content.map(Box::new)) });
+                    return;
+                }
+                Some(Err(error)) => Err(error),
+                None => return,
+            },
+        };
+        if let Err(error) = result {
+            let _ = tell.send(Done::Disk { root, result: DiskResult::Failed(error) });
+            return;
+        }
+    }
+}
+
+impl Core {
+    /// Begins a download, or joins one.
+    pub(super) fn fetch(&mut self, id: CapsuleId, give_up_ms: u64, answer: Answer<FetchWatch>) {
+        let as_hash = Hash32::from_bytes(*id.as_bytes());
+        if let Some(holding) = self.holdings.get(&id) {
+            let (root, bytes) = (holding.root, holding.bytes);
+            let view = FetchView {
+                id: id.to_string(),
+                root: root.to_string(),
+                state: "done".to_owned(),
+                error: None,
+                size_bytes: Some(bytes),
+                verified_bytes: bytes,
+                resumed_bytes: bytes,
+                duplicate_bytes: 0,
+                first_byte_ms: None,
+                elapsed_ms: 0,
+                seeders: Vec::new(),
+                evidence: Vec::new(),
+            };
+            let _ = answer.send(Ok(FetchWatch { view: watch::channel(view).1, path: self.folder.path(root) }));
+            return;
+        }
+        if let Some((root, fetch)) = self.fetches.iter().find(|(_, fetch)| fetch.id == id && !fetch.is_over()) {
+            let _ = answer.send(Ok(FetchWatch { view: fetch.view.subscribe(), path: self.folder.path(*root) }));
+            return;
+        }
+        match self.announcement_root(id) {
+            Some(root) => self.begin_fetch(id, Some(root), give_up_ms, answer),
+            None => {
+                let end = super::search::SearchEnd::Fetch { id, give_up_ms, answer };
+                self.search(Query::Id(as_hash), super::search::RESOLVE_MS, end);
+            }
+        }
+    }
+
+    fn announcement_root(&self, id: CapsuleId) -> Option<Hash32> {
+        let query = Query::Id(Hash32::from_bytes(*id.as_bytes()));
+        let rows = self.beacon.index().find(&query, now_s(), 1);
+        rows.first().and_then(|row| row.announcement.as_ref()).map(|said| said.body().package_root)
+    }
+
+    /// Begins a download. Without an announcement the id is taken for the content's hash.
+    pub(super) fn begin_fetch(
+        &mut self,
+        id: CapsuleId,
+        announced: Option<Hash32>,
+        give_up_ms: u64,
+        answer: Answer<FetchWatch>,
+    ) {
+        let root = announced.unwrap_or_else(|| Hash32::from_bytes(*id.as_bytes()));
+        if let Some(fetch) = self.fetches.get(&root) {
+            let _ = answer.send(Ok(FetchWatch { view: fetch.view.subscribe(), path: self.folder.path(root) }));
+            return;
+        }
+        if self.fetches.len() >= FETCHES_MAX {
+            let why = format!("{FETCHES_MAX} downloads are on their way: wait for one of them");
+            let _ = answer.send(Err(RequestError::Fetch(why)));
+            return;
+        }
+        let (part, resume) = match self.folder.part(root) {
+            Ok(opened) => opened,
+            Err(error) => {
+                let _ = answer.send(Err(error.into()));
+                return;
+            }
+        };
+        let now_ms = self.clock.ms();
+        let (file, jobs) = sync_channel(WRITES_MAX);
+        let tell = self.tell_done.clone();
+        let thread = std::thread::Builder::new().name("download".to_owned());
+        if let Err(error) = thread.spawn(move || write_file(part, root, &jobs, &tell)) {
+            let _ = answer.send(Err(error.into()));
+            return;
+        }
+        let config = DownloadConfig { root, ticket: None, give_up_ms };
+        let download = Download::new(now_ms, config, self.config.key.clone(), resume);
+        let resumed_bytes = download.progress().verified_bytes;
+        info!(%id, %root, resumed_bytes, "a download begins");
+        let (view, watch) = watch::channel(FetchView {
+            id: id.to_string(),
+            root: root.to_string(),
+            state: "looking".to_owned(),
+            error: None,
+            size_bytes: None,
+            verified_bytes: resumed_bytes,
+            resumed_bytes,
+            duplicate_bytes: 0,
+            first_byte_ms: None,
+            elapsed_ms: 0,
+            seeders: Vec::new(),
+            evidence: Vec::new(),
+        });
+        self.fetches.insert(
+            root,
+            Fetch {
+                id,
+                is_capsule: announced.is_some(),
+                download,
+                file: Some(file),
+                outs: BTreeMap::new(),
+                away: BTreeMap::new(),
+                seeders: BTreeMap::new(),
+                evidence: Vec::new(),
+                content: None,
+                state: FetchState::Looking,
+                started_ms: now_ms,
+                first_byte_ms: None,
+                over_ms: None,
+                resumed_bytes,
+                saved_ms: now_ms,
+                unsaved: false,
+                told_ms: now_ms,
+                view,
+            },
+        );
+        let _ = answer.send(Ok(FetchWatch { view: watch, path: self.folder.path(root) }));
+    }
+
+    /// Ends a download; what came is kept.
+    pub(super) fn stop_fetch(&mut self, root: Hash32, why: &str) {
+        let now_ms = self.clock.ms();
+        let Some(mut fetch) = self.fetches.remove(&root) else { return };
+        if let Some(resume) = fetch.download.resume() {
+            fetch.file(FileJob::Save(resume));
+        }
+        for (peer, out) in &fetch.outs {
+            self.streams.remove(&(*peer, out.stream));
+        }
+        fetch.over_ms = Some(now_ms);
+        fetch.state = FetchState::Failed(why.to_owned());
+        fetch.tell(root, now_ms);
+    }
+
+    /// Which download has this id.
+    pub(super) fn root_of_fetch(&self, id: CapsuleId) -> Option<Hash32> {
+        self.fetches.iter().find(|(_, fetch)| fetch.id == id).map(|(root, _)| *root)
+    }
+
+    /// Does what is due.
+    pub(super) fn tick_fetches(&mut self, now_ms: u64) {
+        for fetch in self.fetches.values_mut() {
+            if fetch.download.wake_at_ms().is_some_and(|at_ms| at_ms <= now_ms) {
+                fetch.download.handle_time(now_ms);
+            }
+            if fetch.unsaved && now_ms >= fetch.saved_ms + SAVED_MS {
+                (fetch.unsaved, fetch.saved_ms) = (false, now_ms);
+                if let Some(resume) = fetch.download.resume() {
+                    fetch.file(FileJob::Save(resume));
+                }
+            }
+        }
+    }
+
+    /// A peer may have it.
+    fn offer(&mut self, root: Hash32, peer: PeerId, key: KeyId) {
+        let now_ms = self.clock.ms();
+        if peer == self.net.peer() || matches!(self.trust.decision(key, now_s()), Decision::Refuse(_)) {
+            return;
+        }
+        let is_connected = self.peers.contains_key(&peer);
+        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+        if !is_connected {
+            fetch.away.insert(peer, key);
+            return;
+        }
+        let mut session = [0; 32];
+        if getrandom::fill(&mut session).is_err() {
+            return;
+        }
+        match fetch.download.handle_peer(now_ms, peer, key, session) {
+            Ok(()) => {
+                fetch.seeders.insert(peer, (key, "asked"));
+            }
+            Err(PeerRefused::Known | PeerRefused::Banned | PeerRefused::Full | PeerRefused::Over) | Err(_) => {}
+        }
+    }
+
+    /// An inventory came in an answer: perhaps a download waits for it.
+    pub(super) fn holder_found(&mut self, holder: &VerifiedInventory) {
+        let body = holder.body();
+        let roots: Vec<Hash32> = self
+            .fetches
+            .iter()
+            .filter(|(_, fetch)| body.capsules.binary_search(&fetch.id).is_ok())
+            .map(|(root, _)| *root)
+            .collect();
+        for root in roots {
+            self.offer(root, body.peer, holder.seeder().id());
+            if !self.peers.contains_key(&body.peer) {
+                self.dial(body.peer, &body.addresses);
+            }
+        }
+    }
+
+    /// A peer is connected that a download may have waited for.
+    pub(super) fn peer_came(&mut self, peer: PeerId) {
+        let waits: Vec<(Hash32, KeyId)> = self
+            .fetches
+            .iter_mut()
+            .filter_map(|(root, fetch)| fetch.away.remove(&peer).map(|key| (*root, key)))
+            .collect();
+        for (root, key) in waits {
+            self.offer(root, peer, key);
+        }
+    }
+
+    /// Looks for those who have it: in the index, at the peers, in the distributed table.
+    fn want_peers(&mut self, root: Hash32) {
+        let Some(id) = self.fetches.get(&root).map(|fetch| fetch.id) else { return };
+        let holders: Vec<VerifiedInventory> = self.beacon.index().all_holders(id).cloned().collect();
+        for holder in &holders {
+            self.holder_found(holder);
+        }
+        let query = Query::Id(Hash32::from_bytes(*id.as_bytes()));
+        let peers = self.peers.keys().copied().collect();
+        self.ask_in_passing(query, peers);
+        self.tell(Command::FindProviders(id));
+    }
+
+    pub(super) fn fetch_stream_opened(&mut self, peer: PeerId, stream: u64, writer: StreamWriter) {
+        let Some(root) = self.streams.get(&(peer, stream)) else { return };
+        let Some(out) = self.fetches.get_mut(root).and_then(|fetch| fetch.outs.get_mut(&peer)) else { return };
+        if out.stream == stream {
+            for frame in out.waiting.drain(..) {
+                // A download sends little: requests and acknowledgements.
+                writer.send(frame.head.into(), frame.body);
+            }
+            out.writer = Some(writer);
+        }
+    }
+
+    pub(super) fn fetch_stream_closed(&mut self, peer: PeerId, stream: u64) {
+        let Some(root) = self.streams.remove(&(peer, stream)) else { return };
+        let now_ms = self.clock.ms();
+        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+        if fetch.outs.get(&peer).is_some_and(|out| out.stream == stream) {
+            fetch.outs.remove(&peer);
+            if let Some((_, state)) = fetch.seeders.get_mut(&peer) {
+                *state = "gone";
+            }
+            fetch.download.handle_gone(now_ms, peer);
+        }
+    }
+
+    pub(super) fn on_fetch_frame(&mut self, peer: PeerId, stream: u64, frame: &Bytes) {
+        let Some(root) = self.streams.get(&(peer, stream)) else { return };
+        if let Some(fetch) = self.fetches.get_mut(root) {
+            fetch.download.on_frame(self.clock.ms(), peer, frame);
+        }
+    }
+
+    /// Does what the downloads say.
+    pub(super) fn pump_fetches(&mut self) {
+        for root in self.fetches.keys().copied().collect::<Vec<_>>() {
+            let mut news = false;
+            while let Some(output) = self.fetches.get_mut(&root).and_then(|fetch| fetch.download.poll()) {
+                news = true;
+                self.do_fetch(root, output);
+            }
+            let now_ms = self.clock.ms();
+            if let Some(fetch) = self.fetches.get_mut(&root).filter(|fetch| news && now_ms >= fetch.told_ms + TOLD_MS) {
+                fetch.tell(root, now_ms);
+            }
+        }
+    }
+
+    fn do_fetch(&mut self, root: Hash32, output: DownloadOutput) {
+        let now_ms = self.clock.ms();
+        match output {
+            DownloadOutput::Send { peer, frame } => self.fetch_send(root, peer, frame),
+            DownloadOutput::Write { offset, bytes } => {
+                let Some(fetch) = self.fetches.get_mut(&root) else { return };
+                fetch.unsaved = true;
+                if fetch.first_byte_ms.is_none() {
+                    fetch.first_byte_ms = Some(now_ms - fetch.started_ms);
+                    fetch.state = FetchState::Fetching;
+                    fetch.tell(root, now_ms);
+                }
+                fetch.file(FileJob::Write { offset, bytes });
+            }
+            DownloadOutput::Evidence { bad, .. } => {
+                let id = self.accuse(Evidence::BadRange(bad));
+                if let (Some(id), Some(fetch)) = (id, self.fetches.get_mut(&root)) {
+                    fetch.evidence.push(id);
+                }
+            }
+            DownloadOutput::Drop { peer, fault } => {
+                let key = self.close_out(
+                    root,
+                    peer,
+                    match fault {
+                        Fault::Bad => "lied",
+                        Fault::Unknown(_) => "broke the protocol",
+                        Fault::Offline => "silent",
+                    },
+                );
+                if let Some(key) = key {
+                    debug!(%peer, %key, ?fault, "a seeder is dropped");
+                    let changed = match fault {
+                        // Told by the evidence.
+                        Fault::Bad => false,
+                        Fault::Unknown(_) => self.trust.handle_unknown(key, now_s()),
+                        Fault::Offline => self.trust.handle_offline(key, now_s()),
+                    };
+                    if changed {
+                        self.trust_changed();
+                    }
+                }
+            }
+            DownloadOutput::Release { peer } => {
+                self.close_out(root, peer, "released");
+            }
+            DownloadOutput::WantPeers => self.want_peers(root),
+            DownloadOutput::Done { size_bytes } => {
+                let Some(fetch) = self.fetches.get_mut(&root) else { return };
+                fetch.state = FetchState::Checking;
+                fetch.unsaved = false;
+                fetch.file(FileJob::Finish { size: size_bytes });
+                fetch.tell(root, now_ms);
+            }
+            DownloadOutput::Failed(why) => {
+                let asked = self.fetches.get(&root).is_some_and(|fetch| !fetch.seeders.is_empty());
+                let why = if asked { why.to_string() } else { format!("nobody who has it was found: {why}") };
+                self.stop_fetch(root, &why);
+            }
+        }
+    }
+
+    fn fetch_send(&mut self, root: Hash32, peer: PeerId, frame: Frame) {
+        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+        if let Some(out) = fetch.outs.get_mut(&peer) {
+            match &out.writer {
+                Some(writer) => {
+                    writer.send(frame.head.into(), frame.body);
+                }
+                None => out.waiting.push(frame),
+            }
+            return;
+        }
+        let stream = self.stream_next;
+        self.stream_next += 2;
+        fetch.outs.insert(peer, Out { stream, writer: None, waiting: vec![frame] });
+        self.streams.insert((peer, stream), root);
+        self.tell(Command::OpenStream { peer, stream });
+    }
+
+    /// Ends the stream to a seeder; gives its key.
+    fn close_out(&mut self, root: Hash32, peer: PeerId, state: &'static str) -> Option<KeyId> {
+        let fetch = self.fetches.get_mut(&root)?;
+        if let Some(out) = fetch.outs.remove(&peer) {
+            self.streams.remove(&(peer, out.stream));
+        }
+        let (key, was) = fetch.seeders.get_mut(&peer)?;
+        *was = state;
+        Some(*key)
+    }
+
+    /// The file's thread has said something.
+    pub(super) fn disk_done(&mut self, root: Hash32, result: DiskResult) {
+        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+        fetch.file = None;
+        match result {
+            DiskResult::Landed(Some(content)) => {
+                let content: Arc<Content> = Arc::from(content);
+                fetch.content = Some(content);
+                if fetch.is_capsule {
+                    self.vet(root);
+                } else {
+                    self.fetched(root, None);
+                }
+            }
+            DiskResult::Landed(None) => {
+                self.fail_fetch(root, "the disk lost some of what was written: try again, it begins anew".to_owned());
+            }
+            DiskResult::Failed(error) => {
+                let why = format!("the disk refuses: {error}; what came is kept, free some space and try again");
+                self.warn(format!("a download of {root} stops: {error}"));
+                self.fail_fetch(root, why);
+            }
+        }
+    }
+
+    /// Whether what came is a capsule that counts.
+    fn vet(&self, root: Hash32) {
+        let (folder, tell) = (self.folder.clone(), self.tell_done.clone());
+        tokio::task::spawn_blocking(move || {
+            let read = std::fs::read(folder.path(root)).map_err(|error| error.to_string());
+            let result = read.and_then(|bytes| Capsule::decode(&bytes).map_err(|error| error.to_string()));
+            // Nobody listens when the loop has ended.
+            let _ = tell.send(Done::Vetted { root, result: result.map(Box::new) });
+        });
+    }
+
+    pub(super) fn vetted(&mut self, root: Hash32, result: Result<Box<Capsule>, String>) {
+        let Some(id) = self.fetches.get(&root).map(|fetch| fetch.id) else { return };
+        let checked = result.and_then(|capsule| {
+            if capsule.id() != id {
+                return Err(format!("its id is {}", capsule.id()));
+            }
+            let verified = capsule.verify(now_s(), self.beacon.index().revocations());
+            let verified = verified.map_err(|error| error.to_string())?;
+            let false_ones = self.beacon.index_mut().check_capsule(&verified);
+            Ok((capsule, false_ones))
+        });
+        match checked {
+            Ok((capsule, false_ones)) => {
+                for (author, why) in false_ones {
+                    self.warn(format!("what {author} announced about {id} is false: {why}"));
+                }
+                self.fetched(root, Some(capsule));
+            }
+            Err(why) => {
+                if let Err(error) = self.folder.remove(root) {
+                    self.warn(format!("{root} cannot be thrown away: {error}"));
+                }
+                self.fail_fetch(root, RequestError::NotTheCapsule(why).to_string());
+            }
+        }
+    }
+
+    /// It is here and good: it is held from now on.
+    fn fetched(&mut self, root: Hash32, capsule: Option<Box<Capsule>>) {
+        let Some(content) = self.fetches.get(&root).and_then(|fetch| fetch.content.clone()) else { return };
+        if let Err(error) = self.check_to_hold(&content, capsule.as_deref()) {
+            self.discard_unheld(&content);
+            self.fail_fetch(root, error.to_string());
+            return;
+        }
+        let (id, holding) = hold::holding_of(&content, capsule.as_deref());
+        let change = Change::put(Shelf::Holdings, *id.as_bytes(), holding.to_bytes());
+        self.write_then(vec![change], move |core, written| match written {
+            Ok(()) => {
+                core.holds(id, holding, content);
+                let now_ms = core.clock.ms();
+                if let Some(mut fetch) = core.fetches.remove(&root) {
+                    (fetch.state, fetch.over_ms) = (FetchState::Done, Some(now_ms));
+                    fetch.tell(root, now_ms);
+                }
+            }
+            Err(error) => {
+                core.discard_unheld(&content);
+                core.fail_fetch(root, format!("the disk: {error}"));
+            }
+        });
+    }
+
+    /// It is over, and it is not here.
+    fn fail_fetch(&mut self, root: Hash32, why: String) {
+        let now_ms = self.clock.ms();
+        if let Some(mut fetch) = self.fetches.remove(&root) {
+            for (peer, out) in &fetch.outs {
+                self.streams.remove(&(*peer, out.stream));
+            }
+            (fetch.state, fetch.over_ms) = (FetchState::Failed(why), Some(now_ms));
+            fetch.tell(root, now_ms);
+        }
+    }
+}
