@@ -2,7 +2,7 @@
 
 use super::{CACHE_BYTES_MAX, CACHE_MS, MessageId, SEEN_MAX, SEEN_MS};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -10,7 +10,8 @@ pub(super) struct Cache {
     frames: BTreeMap<MessageId, Bytes>,
     order: VecDeque<(u64, MessageId)>,
     bytes: usize,
-    seen: BTreeMap<MessageId, u64>,
+    /// Of each whether it was found bad.
+    seen: BTreeMap<MessageId, bool>,
     seen_order: VecDeque<(u64, MessageId)>,
 }
 
@@ -20,9 +21,22 @@ impl Cache {
         self.seen.contains_key(&id)
     }
 
+    /// Whether a message is known to be bad.
+    pub(super) fn condemns(&self, id: MessageId) -> bool {
+        self.seen.get(&id).is_some_and(|is_bad| *is_bad)
+    }
+
+    /// A message that is known was found bad.
+    pub(super) fn condemn(&mut self, id: MessageId) {
+        if let Some(is_bad) = self.seen.get_mut(&id) {
+            *is_bad = true;
+        }
+    }
+
     /// Knows it from now on.
     pub(super) fn see(&mut self, id: MessageId, now_ms: u64) {
-        if self.seen.insert(id, now_ms).is_none() {
+        if let Entry::Vacant(vacant) = self.seen.entry(id) {
+            vacant.insert(false);
             self.seen_order.push_back((now_ms, id));
         }
         while self.seen_order.len() > SEEN_MAX {

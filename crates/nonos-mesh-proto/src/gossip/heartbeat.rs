@@ -14,23 +14,26 @@ impl Router {
         self.next_beat_ms = now_ms + BEAT_MS;
         self.cache.expire(now_ms);
         self.backoff.retain(|_, until_ms| *until_ms > now_ms);
-        for (_, score) in self.gone.values_mut() {
-            score.decay();
+        for (_, account) in self.gone.values_mut() {
+            account.score.decay();
         }
         self.gone.retain(|_, (until_ms, _)| *until_ms > now_ms);
         for peer in self.peers.values_mut() {
-            peer.score.decay();
+            peer.account.score.decay();
             (peer.wanted, peer.asked, peer.told) = (0, 0, 0);
             peer.served.retain(|id, _| self.cache.get(*id).is_some());
             // G9: what was said to be there, was asked for and did not come. It may have come from another peer.
             let cache = &self.cache;
             let broken = peer.promises.iter().filter(|(id, by_ms)| **by_ms <= now_ms && !cache.knows(**id)).count();
             peer.promises.retain(|id, by_ms| *by_ms > now_ms && !cache.knows(*id));
-            peer.score.broke_a_rule(1_000 * broken.min(16) as i64);
+            peer.account.score.broke_a_rule(1_000 * broken.min(16) as i64);
         }
         let mut outputs = self.tend(now_ms);
         outputs.extend(self.tell(now_ms));
         let all: Vec<PeerId> = self.peers.keys().copied().collect();
+        for id in &all {
+            outputs.extend(self.ask(*id, now_ms));
+        }
         outputs.extend(all.into_iter().filter_map(|id| self.goodbye(id)));
         outputs
     }
@@ -70,12 +73,24 @@ impl Router {
         scores.sort_unstable();
         let middle = scores.get(scores.len() / 2).copied().unwrap_or_default();
         if middle >= SCORE_MENDING {
-            return Vec::new();
+            return self.replace_worst(now_ms);
         }
         let mut better = self.candidates(now_ms, |_| true);
         better.retain(|id| self.score(*id) > middle);
         let joining = self.pick(better, 2);
         self.graft(joining)
+    }
+
+    /// In a mesh whose peers bring news, the one that brings least gives way to one from outside: who takes and passes
+    /// nothing on cannot be told from who hears late, so it costs the place and nothing else.
+    fn replace_worst(&mut self, now_ms: u64) -> Vec<Output> {
+        let worst = self.mesh().map(|id| (self.score(id), id)).min().filter(|(score, _)| *score < SCORE_MENDING);
+        let others = self.candidates(now_ms, |_| true);
+        let joining = self.pick(others, 1);
+        let (Some((_, worst)), false) = (worst, joining.is_empty()) else { return Vec::new() };
+        let mut outputs = vec![self.prune(worst, now_ms)];
+        outputs.extend(self.graft(joining));
+        outputs
     }
 
     /// Whom a mesh that is too large lets go: the best stay, then those that this side chose, then any.
