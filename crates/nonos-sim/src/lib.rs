@@ -8,14 +8,18 @@
 
 #![forbid(unsafe_code)]
 
+mod accusation;
 mod attack;
+mod judge;
+mod keys;
 mod message;
 mod report;
 mod scenario;
+mod seeding;
 mod world;
 
 pub use attack::Attack;
-pub use report::Report;
+pub use report::{Cost, Report};
 pub use scenario::{Scenario, scenarios};
 
 /// Plays a scenario to its end.

@@ -70,5 +70,8 @@ pub fn scenarios(nodes: u32) -> Vec<Scenario> {
         Scenario::attacked("one host", nodes, 20, Attack::OneHost),
         Scenario::attacked("spam", nodes, 5, Attack::Spam),
         Scenario::attacked("flood", nodes, 5, Attack::Flood),
+        Scenario::attacked("fake seeders", nodes, 5, Attack::FakeSeeders),
+        Scenario::attacked("false accusers", nodes, 5, Attack::FalseAccusers),
+        Scenario::attacked("receipt spam", nodes, 5, Attack::ReceiptSpam),
     ]
 }

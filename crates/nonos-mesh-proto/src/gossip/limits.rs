@@ -68,6 +68,8 @@ pub const FRAMES_PER_S: u64 = 128;
 
 /// How many names of messages that a peer sent are remembered: sending one of them again is a broken rule.
 pub const SENT_MAX: usize = 1_024;
+/// For how long.
+pub const SENT_MS: u64 = CACHE_MS;
 /// Most peers that are not asked back.
 pub const BACKOFF_PEERS_MAX: usize = 4_096;
 /// Most peers whose score is kept after they have gone.
@@ -96,6 +98,7 @@ pub const COLOCATED_FREE: i64 = 4;
 const _: () = assert!(MESH_OUTBOUND < MESH_LOW && MESH_LOW < MESH && MESH < MESH_HIGH);
 const _: () = assert!(MESH_BEST + MESH_OUTBOUND <= MESH && MESH_OUTBOUND <= MESH / 2);
 const _: () = assert!(CHECKING_PER_PEER_MAX as usize <= IDS_MAX, "what is asked of a peer at once fits in a frame");
+const _: () = assert!(SENT_MS <= SEEN_MS - CACHE_MS, "who has forgotten a message and relays it again repeats nothing");
 const _: () = assert!(CACHE_MS < SEEN_MS, "what is still kept is still known");
 const _: () = assert!(SCORE_GRAYLIST < SCORE_PUBLISH && SCORE_PUBLISH < SCORE_GOSSIP && SCORE_GOSSIP < 0);
 const _: () = assert!(RECEIPT_BYTES_MAX as u64 <= BYTES_BURST);

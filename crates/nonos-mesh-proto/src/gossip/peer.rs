@@ -1,8 +1,8 @@
 //! Peer: what a router knows of a connection, and what it still knows when the connection has ended.
 
 use super::{
-    BYTES_BURST, BYTES_PER_S, FRAMES_BURST, FRAMES_PER_S, MessageId, SENT_MAX, SERVED_BYTES_BURST, SERVED_BYTES_PER_S,
-    score::Score,
+    BYTES_BURST, BYTES_PER_S, FRAMES_BURST, FRAMES_PER_S, MessageId, SENT_MAX, SENT_MS, SERVED_BYTES_BURST,
+    SERVED_BYTES_PER_S, score::Score,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -27,8 +27,8 @@ pub(super) struct Peer {
     /// What it said that it has and was asked for, and until when it should be here.
     pub(super) promises: BTreeMap<MessageId, u64>,
     sent: BTreeSet<MessageId>,
-    /// The same, the oldest first.
-    sent_order: VecDeque<MessageId>,
+    /// The same and when, the oldest first.
+    sent_order: VecDeque<(u64, MessageId)>,
 }
 
 impl Peer {
@@ -49,18 +49,20 @@ impl Peer {
         }
     }
 
-    /// Notes that it sent a message; whether that is the first time.
-    pub(super) fn sends(&mut self, id: MessageId) -> bool {
-        if !self.sent.insert(id) {
-            return false;
-        }
-        self.sent_order.push_back(id);
-        if self.sent_order.len() > SENT_MAX
-            && let Some(oldest) = self.sent_order.pop_front()
+    /// Notes that it sent a message; whether that is the first time in `SENT_MS`.
+    pub(super) fn sends(&mut self, id: MessageId, now_ms: u64) -> bool {
+        let is_old = |at_ms: u64| now_ms.saturating_sub(at_ms) > SENT_MS;
+        while let Some((at_ms, oldest)) = self.sent_order.front().copied()
+            && (is_old(at_ms) || self.sent_order.len() >= SENT_MAX)
         {
+            self.sent_order.pop_front();
             self.sent.remove(&oldest);
         }
-        true
+        let is_first = self.sent.insert(id);
+        if is_first {
+            self.sent_order.push_back((now_ms, id));
+        }
+        is_first
     }
 
     /// What is on its way from it, or being checked.

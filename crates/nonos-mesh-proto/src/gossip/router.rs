@@ -170,7 +170,7 @@ impl Router {
             return self.goodbye(from).into_iter().collect();
         }
         // G4: a message comes once from a peer, unless it was asked for again.
-        if id.is_some_and(|id| !peer.sends(id)) && !solicited {
+        if id.is_some_and(|id| !peer.sends(id, now_ms)) && !solicited {
             self.metrics.duplicates += 1;
             peer.account.score.broke_a_rule(250);
             return self.goodbye(from).into_iter().collect();

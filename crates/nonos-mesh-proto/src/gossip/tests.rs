@@ -500,6 +500,9 @@ fn g4_the_same_message_again_and_again_is_a_broken_rule_and_once_from_each_is_no
     let times = (1..100).find(|_| is_goodbye(&router.on_frame(id(2), &receipt(b"news"), 0)));
     assert!(times.is_some_and(|times| times > 20), "{times:?}");
     assert_eq!(router.score(id(3)), 0);
+    // Whoever has forgotten it and relays it again repeats nothing.
+    router.on_frame(id(3), &receipt(b"news"), SEEN_MS - CACHE_MS + 1);
+    assert_eq!(router.reasons(id(3)).expect("connected").broken, 0);
 }
 
 #[test]
