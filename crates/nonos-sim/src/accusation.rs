@@ -178,3 +178,47 @@ pub(crate) fn accuse(form: Form, loot: &Loot, number: u64, accuser: u32, keys: &
     };
     (bytes.into(), signatures)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::{Finding, Judge};
+    use nonos_mesh_proto::{
+        gossip::{MessageId, Topic},
+        transfer::Content,
+    };
+
+    /// Node 1 is accused by node 2, of a content of two spans.
+    fn loot(keys: &mut Keys) -> Loot {
+        let key = keys.of(1);
+        let content = Content::from_bytes(&vec![7; (4 << 20) + 1]).expect("it is not too long");
+        let statement = RangeStatement::of(&content, 1).expect("there is one");
+        let signature = statement.sign(&key);
+        let size_proof = content.size_proof().clone();
+        let another_size = Content::from_bytes(b"short").expect("it is not too long").size_proof().clone();
+        let (receipts, inventories) = papers(PeerId::from_bytes([1; 32]), &key, 0);
+        let seeder = key.public().clone();
+        Loot { range: Signed { statement, signature, size_proof, seeder }, another_size, receipts, inventories }
+    }
+
+    #[test]
+    fn no_form_of_accusation_says_anything_about_the_accused() {
+        let (mut keys, mut judge) = (Keys::new(1), Judge::default());
+        let loot = loot(&mut keys);
+        for form in Form::ALL {
+            for (number, can_prove) in (0..20).flat_map(|number| [(number, true), (number, false)]) {
+                let (bytes, _) = accuse(form, &loot, number, 2, &mut keys);
+                let finding = judge.evidence(MessageId::of(Topic::Evidence, &bytes), &bytes, can_prove);
+                match (form, can_prove) {
+                    // It accuses the accuser.
+                    (Form::Replay, _) => {
+                        assert!(matches!(finding, Finding::Holds(held) if keys.node(held.accused()) == Some(2)));
+                    }
+                    // Who cannot verify a proof says nothing.
+                    (Form::ValidProof, false) => assert_eq!(finding, Finding::Unchecked),
+                    _ => assert_eq!(finding, Finding::False, "{form:?} {number}"),
+                }
+            }
+        }
+    }
+}

@@ -1,20 +1,22 @@
 //! World: nodes, links and a queue of what happens when.
 
+mod attackers;
+mod outcome;
+mod transfers;
+
 use crate::{
-    Attack, Cost, Report, Scenario,
-    accusation::{CLAIM, Form, Loot, accuse, papers},
+    Attack, Scenario,
     attack::VICTIM,
-    judge::{Finding, Judge},
+    judge::Judge,
     keys::Keys,
-    message::{message, verdict},
-    seeding::{self, CONTENTS, Seeding, Signed},
+    message::message,
+    seeding::{Seeding, Signed},
 };
 use bytes::Bytes;
 use nonos_mesh_proto::{
     PeerId,
-    gossip::{Frame, MessageId, Output, Router, Topic, Verdict},
-    transfer::{BadRange, Fault},
-    trust::{Decision, Evidence, ReceiptStatement, Trust, TrustLimits},
+    gossip::{MessageId, Output, Router, Topic, Verdict},
+    trust::{ReceiptStatement, Trust, TrustLimits},
 };
 use nonos_types::{Hash32, TicketId};
 use rand_chacha::{
@@ -35,16 +37,8 @@ const PUBLISH_MS: u64 = 500;
 const AWAY_MS: u64 = 10_000;
 /// The second, since 1970-01-01 UTC, in which a simulation begins.
 const EPOCH_S: u64 = 1_800_000_000;
-/// Honest nodes that seed: those after the victim.
-const SEEDERS: std::ops::RangeInclusive<u32> = 1..=4;
 /// How often those who download and seed look at the time.
 const TICK_MS: u64 = 250;
-/// All downloads begin within this time.
-const LOADS_MS: u64 = 8_000;
-/// A downloader knows fake seeders alone for so long.
-const HONEST_SEEDER_MS: u64 = 1_500;
-/// What attackers send to each peer each second of what they repeat or make up.
-const PER_BEAT: u64 = 5;
 
 struct Node {
     router: Router,
@@ -227,156 +221,6 @@ impl<'s> World<'s> {
                 self.at(second * 1_000, Event::Leave { node });
             }
         }
-    }
-
-    /// Who seeds, and who downloads from whom and when.
-    fn plan_transfers(&mut self, first_ms: u64) {
-        let Scenario { nodes, attackers, attack, .. } = *self.scenario;
-        let Some(seeding) = self.seeding.as_mut().filter(|_| attackers > 0) else { return };
-        let honest = nodes - attackers;
-        let lies = attack == Attack::FakeSeeders;
-        for node in SEEDERS {
-            seeding.seed(node, false, &mut self.keys);
-        }
-        for attacker in honest..nodes {
-            // All of them sign something.
-            self.keys.of(attacker);
-            if lies {
-                seeding.seed(attacker, true, &mut self.keys);
-            }
-        }
-        // Each fake seeder is asked twice, for two contents: the first fault of a key is forgiven. Each false accuser
-        // downloads once, from a node that it will accuse.
-        let loads = if lies { attackers.max(2) } else { attackers };
-        let from_ms = if lies { first_ms } else { first_ms / 2 };
-        let length_ms = if lies { LOADS_MS } else { first_ms / 4 };
-        for load in 0..loads {
-            self.at(from_ms + length_ms * u64::from(load) / u64::from(loads), Event::Load { load });
-        }
-        self.at(TICK_MS, Event::Tick);
-    }
-
-    /// A download begins.
-    fn load(&mut self, load: u32) {
-        let Scenario { nodes, attackers, attack, .. } = *self.scenario;
-        let honest = nodes - attackers;
-        let first_seeder = *SEEDERS.start() + load % SEEDERS.count() as u32;
-        let lies = attack == Attack::FakeSeeders;
-        let node = if lies {
-            let first = SEEDERS.end() + 1;
-            first + self.below((honest - first).into()) as u32
-        } else {
-            honest + load
-        };
-        // The last one is of a content of its own: a fake seeder's two are two.
-        let loads = if lies { attackers.max(2) } else { attackers };
-        let content = if load + 1 == loads { CONTENTS - 1 } else { load % (CONTENTS - 1) };
-        self.note(6, node, load);
-        let now_ms = self.now_ms;
-        let Some(seeding) = &mut self.seeding else { return };
-        let outputs = seeding.begin(load, node, content, &mut self.keys, now_ms);
-        self.transfer(outputs);
-        if lies {
-            for liar in BTreeSet::from([load % attackers, (load + 1) % attackers]) {
-                self.ask(load, node, honest + liar);
-            }
-            self.at(now_ms + HONEST_SEEDER_MS, Event::Ask { load, seeder: first_seeder });
-        } else {
-            self.ask(load, node, first_seeder);
-        }
-    }
-
-    /// A downloader asks a seeder, unless it refuses its key.
-    fn ask(&mut self, load: u32, node: u32, seeder: u32) {
-        let (now_ms, now_s) = (self.now_ms, self.now_s());
-        let key = self.keys.of(seeder).id();
-        let decision = self.nodes[node as usize].trust.decision(key, now_s);
-        if let (Some(seeding), Decision::Allow(_)) = (&mut self.seeding, decision) {
-            let outputs = seeding.ask(load, seeder, &mut self.keys, now_ms);
-            self.transfer(outputs);
-        }
-    }
-
-    fn transfer(&mut self, outputs: Vec<seeding::Output>) {
-        for output in outputs {
-            match output {
-                seeding::Output::Send { from, to, load, frame } => {
-                    self.count(from, &frame);
-                    let at_ms = self.now_ms + self.latency_ms(from, to);
-                    self.at(at_ms, Event::Transfer { from, to, load, frame });
-                }
-                seeding::Output::Evidence { node, liar, bad } => self.tell(node, liar, *bad),
-                seeding::Output::Unproven { node, seeder, fault } => {
-                    let (key, now_s) = (self.keys.of(seeder).id(), self.now_s());
-                    let trust = &mut self.nodes[node as usize].trust;
-                    match fault {
-                        Fault::Unknown(_) => trust.handle_unknown(key, now_s),
-                        Fault::Offline | Fault::Bad => trust.handle_offline(key, now_s),
-                    };
-                }
-            }
-        }
-    }
-
-    /// A downloader has evidence: it believes it, and tells everybody.
-    fn tell(&mut self, node: u32, liar: u32, bad: BadRange) {
-        self.note(7, node, liar);
-        let now_ms = self.now_ms;
-        self.liars.entry(liar).or_default().found_ms.entry(bad.root()).or_insert(now_ms);
-        let bytes = Bytes::from(Evidence::BadRange(Box::new(bad)).to_bytes());
-        let id = MessageId::of(Topic::Evidence, &bytes);
-        if self.judge_evidence(node, id, &bytes) == Verdict::Accept {
-            self.evidence += 1;
-            let outputs = self.nodes[node as usize].router.publish(Topic::Evidence, &bytes, now_ms);
-            self.act(node, outputs.unwrap_or_default());
-        }
-    }
-
-    /// What a node finds about evidence, and what follows for it: what is news is passed on.
-    fn judge_evidence(&mut self, node: u32, id: MessageId, bytes: &[u8]) -> Verdict {
-        // Every other node can verify proofs.
-        let verified = match self.judge.evidence(id, bytes, node.is_multiple_of(2)) {
-            Finding::Holds(verified) => verified,
-            Finding::False => return Verdict::Reject,
-            Finding::Unchecked => return Verdict::Ignore,
-        };
-        let (key, now_s, now_ms) = (verified.accused(), self.now_s(), self.now_ms);
-        let attacks = self.attacks(node);
-        let here = &mut self.nodes[node as usize];
-        if !here.trust.handle_evidence(&verified, now_s) {
-            return Verdict::Ignore;
-        }
-        let is_refused = matches!(here.trust.decision(key, now_s), Decision::Refuse(_));
-        let accused = self.keys.node(key);
-        if let Some(accused) = accused {
-            self.note(8, node, accused);
-            if is_refused && !attacks {
-                self.liars.entry(accused).or_default().refused.entry(node).or_insert(now_ms);
-            }
-            self.hear_of(node, accused);
-        }
-        Verdict::Accept
-    }
-
-    /// T9: gossip hears what trust says about the keys of a peer.
-    fn hear_of(&mut self, node: u32, other: u32) {
-        let now_s = self.now_s();
-        let here = &mut self.nodes[node as usize];
-        let score = here.trust.application_score(peer(other), now_s);
-        let outputs = here.router.set_application_score(peer(other), score);
-        self.act(node, outputs);
-    }
-
-    fn check(&mut self, node: u32, topic: Topic, id: MessageId, bytes: &Bytes) -> Verdict {
-        match topic {
-            Topic::Evidence => self.judge_evidence(node, id, bytes),
-            Topic::Receipts if self.scenario.attack == Attack::ReceiptSpam => self.judge.receipt(id, bytes),
-            Topic::Receipts | Topic::Beacons => verdict(bytes),
-        }
-    }
-
-    fn now_s(&self) -> u64 {
-        EPOCH_S + self.now_ms / 1_000
     }
 
     pub(crate) fn run(&mut self) {
@@ -577,50 +421,6 @@ impl<'s> World<'s> {
         self.at(next_ms, Event::Beat { node });
     }
 
-    /// What a false accuser says in a second: all of one form.
-    fn accusations(&mut self, node: u32, beat: u64) -> Vec<Bytes> {
-        let Scenario { nodes, attackers, attack: Attack::FalseAccusers, .. } = *self.scenario else {
-            return Vec::new();
-        };
-        let (Some(range), Some(seeding)) = (self.nodes[node as usize].loot.clone(), &self.seeding) else {
-            return Vec::new();
-        };
-        let form = Form::ALL[(node - (nodes - attackers)) as usize % Form::ALL.len()];
-        let another_size = seeding.another_size_proof(range.statement.root);
-        let accused = self.keys.node(range.seeder.id()).unwrap_or_default();
-        let (receipts, inventories) = papers(peer(accused), &self.keys.of(accused), EPOCH_S);
-        let loot = Loot { range, another_size, receipts, inventories };
-        let mut frames = Vec::new();
-        for one in 0..PER_BEAT {
-            let (bytes, signatures) = accuse(form, &loot, beat * PER_BEAT + one, node, &mut self.keys);
-            self.accuser_signatures += signatures;
-            frames.push(Frame::Message { topic: Topic::Evidence, bytes }.to_bytes());
-        }
-        frames
-    }
-
-    /// What a receipt spammer sends in a second: a third of them what is not signed, a third what everybody has, a third
-    /// what is too long.
-    fn receipts(&mut self, node: u32, beat: u64) -> Vec<Bytes> {
-        if self.scenario.attack != Attack::ReceiptSpam {
-            return Vec::new();
-        }
-        let topic = Topic::Receipts;
-        let heard = self.nodes[node as usize].heard.clone();
-        let message = |number: u64| match node % 3 {
-            0 => {
-                // Of a receipt that was heard, another claim under the same signature.
-                let mut bytes = heard.clone()?.to_vec();
-                let salt = *blake3::hash(&[&number.to_le_bytes()[..], &node.to_le_bytes()].concat()).as_bytes();
-                bytes.get_mut(CLAIM)?.copy_from_slice(&salt);
-                Some(Frame::Message { topic, bytes: bytes.into() }.to_bytes())
-            }
-            1 => Some(Frame::Message { topic, bytes: heard.clone()? }.to_bytes()),
-            _ => Some(Frame::Message { topic, bytes: vec![0; topic.bytes_max() + 1].into() }.to_bytes()),
-        };
-        (0..PER_BEAT).filter_map(|one| message(beat * PER_BEAT + one)).collect()
-    }
-
     /// What an honest node says.
     fn news(&mut self, node: u32, number: u32) -> Bytes {
         if self.scenario.attack != Attack::ReceiptSpam {
@@ -703,94 +503,6 @@ impl<'s> World<'s> {
             0..5 => 10 + (x >> 8) % 40,
             5..9 => 50 + (x >> 8) % 50,
             _ => 100 + (x >> 8) % 150,
-        }
-    }
-
-    /// Of the fake seeders, how many honest nodes refuse the one that is refused by least, in thousandths, and how long
-    /// it took until 99 of 100 refused it: from when it was found out with a second content; the slowest.
-    fn refusals(&self) -> (Option<u32>, Option<u64>) {
-        let honest = self.scenario.nodes - self.scenario.attackers;
-        if self.scenario.attack != Attack::FakeSeeders {
-            return (None, None);
-        }
-        let (mut least, mut slowest) = (1_000, Some(0));
-        for node in honest..self.scenario.nodes {
-            let none = Liar::default();
-            let liar = self.liars.get(&node).unwrap_or(&none);
-            least = least.min((liar.refused.len() * 1_000 / honest as usize) as u32);
-            let mut found_ms: Vec<u64> = liar.found_ms.values().copied().collect();
-            found_ms.sort_unstable();
-            let mut times: Vec<u64> = liar.refused.values().copied().collect();
-            times.sort_unstable();
-            let took_ms = match (found_ms.get(1), times.get((honest as usize * 99).div_ceil(100) - 1)) {
-                (Some(from_ms), Some(until_ms)) => Some(until_ms.saturating_sub(*from_ms)),
-                _ => None,
-            };
-            slowest = slowest.zip(took_ms).map(|(one, other): (u64, u64)| one.max(other));
-        }
-        (Some(least), slowest)
-    }
-
-    /// How many times an honest node has anything against the key of another one.
-    fn distrusted(&self) -> u32 {
-        let honest = self.scenario.nodes - self.scenario.attackers;
-        let count = |node: &Node| {
-            let keys = node.trust.keys().filter_map(|key| self.keys.node(key));
-            keys.filter(|other| !self.attacks(*other)).count() as u32
-        };
-        self.nodes[..honest as usize].iter().map(count).sum()
-    }
-
-    fn cost(&self) -> Cost {
-        let keys = self.keys.nodes().filter(|node| self.attacks(*node)).count() as u32;
-        let lies = self.seeding.as_ref().map_or(0, |seeding| seeding.lie_signatures);
-        Cost { keys, signatures: lies + self.accuser_signatures, frames: self.sent[1].0, bytes: self.sent[1].1 }
-    }
-
-    pub(crate) fn report(&self) -> Report {
-        let honest = self.scenario.nodes - self.scenario.attackers;
-        let (refused_permille, refused99_ms) = self.refusals();
-        let (downloads, downloads_whole) = self.seeding.as_ref().map_or((0, 0), Seeding::loads);
-        let (mut reach, mut halves, mut lasts) = (1_000, Vec::new(), Vec::new());
-        for published in self.published.values() {
-            let count = honest as usize;
-            let mut times: Vec<u64> = published.had.values().map(|at_ms| at_ms - published.at_ms).collect();
-            times.sort_unstable();
-            reach = reach.min((times.len() * 1_000 / count) as u32);
-            halves.extend(times.get(count.div_ceil(2) - 1));
-            let was_split =
-                self.scenario.split_ms.is_some_and(|(from_ms, to_ms)| (from_ms..to_ms).contains(&published.at_ms));
-            if !was_split {
-                lasts.push(times.get((count * 99).div_ceil(100) - 1).copied());
-            }
-        }
-        halves.sort_unstable();
-        let places = |node: u32| self.nodes[node as usize].router.mesh().map(node_of).collect::<Vec<_>>();
-        let places: Vec<u32> = (0..honest).flat_map(places).collect();
-        let theirs = places.iter().filter(|node| self.attacks(**node)).count();
-        Report {
-            scenario: self.scenario.name,
-            seed: self.seed,
-            honest,
-            attackers: self.scenario.attackers,
-            messages: self.published.len() as u32,
-            reach_permille: reach,
-            reach50_ms: halves.get(halves.len() / 2).copied(),
-            // One that never came is worse than any time.
-            reach99_ms: lasts.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
-            honest_punished: self.honest_punished,
-            attackers_punished: self.punished.len() as u32,
-            attackers_in_mesh_permille: (theirs * 1_000 / places.len().max(1)) as u32,
-            cost: self.cost(),
-            evidence: self.evidence,
-            refused_permille,
-            refused99_ms,
-            honest_distrusted: self.distrusted(),
-            downloads,
-            downloads_whole,
-            honest_frames: self.sent[0].0,
-            honest_bytes: self.sent[0].1,
-            trace: *self.trace.finalize().as_bytes(),
         }
     }
 }

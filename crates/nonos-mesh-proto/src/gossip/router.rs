@@ -155,28 +155,14 @@ impl Router {
             return self.goodbye(from).into_iter().collect();
         }
         let frame = Frame::from_bytes(bytes);
-        // G4: what was asked for is not counted against a peer.
-        let id = match &frame {
-            Ok(Frame::Message { topic, bytes }) => Some(MessageId::of(*topic, bytes)),
-            _ => None,
-        };
-        let solicited = id.is_some_and(|id| peer.promises.remove(&id).is_some());
-        if solicited {
-            // G9: who sends what it promised has the same time again for the rest: a slow link is no broken promise.
-            peer.promises.values_mut().for_each(|by_ms| *by_ms = now_ms + PROMISE_MS);
-        } else if !peer.account.may_send(bytes.len() as u64, now_ms) {
-            self.metrics.flooded += 1;
-            peer.account.score.broke_a_rule(250);
-            return self.goodbye(from).into_iter().collect();
-        }
-        // G4: a message comes once from a peer, unless it was asked for again.
-        if id.is_some_and(|id| !peer.sends(id, now_ms)) && !solicited {
-            self.metrics.duplicates += 1;
-            peer.account.score.broke_a_rule(250);
-            return self.goodbye(from).into_iter().collect();
+        let is_message = matches!(frame, Ok(Frame::Message { .. }));
+        if !is_message && !peer.account.may_send(bytes.len() as u64, now_ms) {
+            return self.on_flood(from);
         }
         match frame {
-            Ok(Frame::Message { topic, bytes }) => self.on_message(from, topic, bytes, now_ms),
+            Ok(Frame::Message { topic, bytes: message }) => {
+                self.on_message(from, topic, message, bytes.len() as u64, now_ms)
+            }
             Ok(Frame::Have(ids)) => self.on_have(from, &ids, score, now_ms),
             Ok(Frame::Want(ids)) => self.on_want(from, &ids, score, now_ms),
             Ok(Frame::Graft) => self.on_graft(from, score, now_ms),
@@ -196,9 +182,32 @@ impl Router {
         }
     }
 
+    /// G4: a frame above what a peer may send.
+    fn on_flood(&mut self, from: PeerId) -> Vec<Output> {
+        self.metrics.flooded += 1;
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.account.score.broke_a_rule(250);
+        }
+        self.goodbye(from).into_iter().collect()
+    }
+
     /// G6: a message that is not known is checked; until then nobody hears of it from here.
-    fn on_message(&mut self, from: PeerId, topic: Topic, bytes: Bytes, now_ms: u64) -> Vec<Output> {
+    fn on_message(&mut self, from: PeerId, topic: Topic, bytes: Bytes, frame_bytes: u64, now_ms: u64) -> Vec<Output> {
         let id = MessageId::of(topic, &bytes);
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        let is_first = peer.sends(id, now_ms);
+        if peer.promises.remove(&id).is_some() {
+            // G9: who sends what it promised has the same time again for the rest: a slow link is no broken promise.
+            peer.promises.values_mut().for_each(|by_ms| *by_ms = now_ms + PROMISE_MS);
+        } else if !peer.account.may_send(frame_bytes, now_ms) {
+            // G4: what was asked for is not counted against a peer.
+            return self.on_flood(from);
+        } else if !is_first {
+            // G4: a message comes once from a peer, unless it was asked for again.
+            self.metrics.duplicates += 1;
+            peer.account.score.broke_a_rule(250);
+            return self.goodbye(from).into_iter().collect();
+        }
         if let Some(checking) = self.checking.get_mut(&id) {
             self.metrics.duplicates += 1;
             // Whoever sends it before the verdict answers for it too.
@@ -207,7 +216,6 @@ impl Router {
             }
             return Vec::new();
         }
-        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
         if self.cache.knows(id) {
             self.metrics.duplicates += 1;
             // Whoever sends it after the verdict answers for it as well: it should have found out.
