@@ -80,14 +80,19 @@ pub(crate) struct Loot {
     pub(crate) range: Signed,
     /// The proof of another content's size.
     pub(crate) another_size: SizeProof,
-    /// Receipts that the accused signed: of a ticket, the same proven again, of another ticket.
-    pub(crate) receipts: [ReceiptStatement; 3],
-    /// Inventories that the accused signed, one after the other.
-    pub(crate) inventories: [Inventory; 2],
+    pub(crate) papers: Papers,
 }
 
 /// What a node that does as it should has signed for all to see.
-pub(crate) fn papers(peer: PeerId, key: &SecretKey, now_s: u64) -> ([ReceiptStatement; 3], [Inventory; 2]) {
+#[derive(Clone)]
+pub(crate) struct Papers {
+    /// Of a ticket, the same proven again, of another ticket.
+    receipts: [ReceiptStatement; 3],
+    /// One after the other.
+    inventories: [Inventory; 2],
+}
+
+pub(crate) fn papers(peer: PeerId, key: &SecretKey, now_s: u64) -> Papers {
     let digest = |number: u8| Hash32::from_bytes([number; 32]);
     let receipt = |ticket: u8, claim: u8, proofs: u8| {
         ReceiptStatement::sign(TicketId::from_bytes([ticket; 32]), digest(claim), digest(proofs), key)
@@ -97,12 +102,14 @@ pub(crate) fn papers(peer: PeerId, key: &SecretKey, now_s: u64) -> ([ReceiptStat
         let body = InventoryBody { peer, addresses, capsules, sequence, issued_s: now_s, expires_s: now_s + 3_600 };
         body.sign(key).expect("it breaks no rule")
     };
-    ([receipt(1, 1, 1), receipt(1, 1, 2), receipt(2, 2, 1)], [inventory(1), inventory(2)])
+    let receipts = [receipt(1, 1, 1), receipt(1, 1, 2), receipt(2, 2, 1)];
+    Papers { receipts, inventories: [inventory(1), inventory(2)] }
 }
 
 /// An accusation, and how many signatures the accuser made for it. The number makes it another one than the last.
 pub(crate) fn accuse(form: Form, loot: &Loot, number: u64, accuser: u32, keys: &mut Keys) -> (Bytes, u64) {
-    let Loot { range, another_size, receipts: [receipt, again, other], inventories: [older, newer] } = loot;
+    let Loot { range, another_size, papers } = loot;
+    let Papers { receipts: [receipt, again, other], inventories: [older, newer] } = papers;
     let own = keys.of(accuser);
     // Differs from accuser to accuser as well.
     let salt =
@@ -196,9 +203,9 @@ mod tests {
         let signature = statement.sign(&key);
         let size_proof = content.size_proof().clone();
         let another_size = Content::from_bytes(b"short").expect("it is not too long").size_proof().clone();
-        let (receipts, inventories) = papers(PeerId::from_bytes([1; 32]), &key, 0);
+        let papers = papers(PeerId::from_bytes([1; 32]), &key, 0);
         let seeder = key.public().clone();
-        Loot { range: Signed { statement, signature, size_proof, seeder }, another_size, receipts, inventories }
+        Loot { range: Signed { statement, signature, size_proof, seeder }, another_size, papers }
     }
 
     #[test]

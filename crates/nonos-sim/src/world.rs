@@ -6,6 +6,7 @@ mod transfers;
 
 use crate::{
     Attack, Scenario,
+    accusation::Papers,
     attack::VICTIM,
     judge::Judge,
     keys::Keys,
@@ -31,8 +32,6 @@ use std::{
 
 /// How long a check takes.
 const CHECK_MS: u64 = 5;
-/// Between two messages.
-const PUBLISH_MS: u64 = 500;
 /// How long a node that went stays away.
 const AWAY_MS: u64 = 10_000;
 /// The second, since 1970-01-01 UTC, in which a simulation begins.
@@ -121,6 +120,8 @@ pub(crate) struct World<'s> {
     keys: Keys,
     judge: Judge,
     seeding: Option<Seeding>,
+    /// What those who are accused have signed.
+    papers: BTreeMap<u32, Papers>,
     liars: BTreeMap<u32, Liar>,
     evidence: u32,
     accuser_signatures: u64,
@@ -157,6 +158,7 @@ impl<'s> World<'s> {
             keys: Keys::new(seed),
             judge: Judge::default(),
             seeding: scenario.attack.seeds().then(|| Seeding::new(seed, peer, node_of)),
+            papers: BTreeMap::new(),
             liars: BTreeMap::new(),
             evidence: 0,
             accuser_signatures: 0,
@@ -199,7 +201,7 @@ impl<'s> World<'s> {
     }
 
     fn plan(&mut self) {
-        let Scenario { nodes, messages, first_ms, split_ms, length_ms, .. } = *self.scenario;
+        let Scenario { nodes, messages, every_ms, first_ms, split_ms, length_ms, .. } = *self.scenario;
         for node in 0..nodes {
             // A cold boot: attackers are there two seconds before anybody else.
             let wait_ms = if self.scenario.attack == Attack::ColdBoot && !self.attacks(node) { 2_000 } else { 0 };
@@ -207,7 +209,7 @@ impl<'s> World<'s> {
             self.at(at_ms, Event::Arrive { node });
         }
         for number in 0..messages {
-            self.at(first_ms + u64::from(number) * PUBLISH_MS, Event::Publish { number });
+            self.at(first_ms + u64::from(number) * every_ms, Event::Publish { number });
         }
         if let Some((from_ms, to_ms)) = split_ms {
             self.at(from_ms, Event::Split);

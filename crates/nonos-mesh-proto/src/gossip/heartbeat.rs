@@ -2,7 +2,7 @@
 
 use super::{
     BEAT_MS, BEATS_PER_MENDING, BEATS_TOLD, Frame, IDS_MAX, LAZY, MESH, MESH_BEST, MESH_HIGH, MESH_LOW, MESH_OUTBOUND,
-    Output, Router, SCORE_GOSSIP, SCORE_MENDING, router::have,
+    NEWS_MIN, NEWS_PART, Output, Router, SCORE_GOSSIP, SCORE_MENDING, router::have,
 };
 use crate::PeerId;
 use rand_chacha::rand_core::Rng as _;
@@ -62,6 +62,7 @@ impl Router {
             outputs.extend(self.graft(joining));
         }
         if self.beats.is_multiple_of(BEATS_PER_MENDING) {
+            outputs.extend(self.replace_idle(now_ms));
             outputs.extend(self.mend(now_ms));
         }
         outputs
@@ -73,7 +74,7 @@ impl Router {
         scores.sort_unstable();
         let middle = scores.get(scores.len() / 2).copied().unwrap_or_default();
         if middle >= SCORE_MENDING {
-            return self.replace_worst(now_ms);
+            return Vec::new();
         }
         let mut better = self.candidates(now_ms, |_| true);
         better.retain(|id| self.score(*id) > middle);
@@ -81,14 +82,28 @@ impl Router {
         self.graft(joining)
     }
 
-    /// In a mesh whose peers bring news, the one that brings least gives way to one from outside: who takes and passes
-    /// nothing on cannot be told from who hears late, so it costs the place and nothing else.
-    fn replace_worst(&mut self, now_ms: u64) -> Vec<Output> {
-        let worst = self.mesh().map(|id| (self.score(id), id)).min().filter(|(score, _)| *score < SCORE_MENDING);
-        let others = self.candidates(now_ms, |_| true);
+    /// Of those who were in the mesh all the time and passed on next to nothing of what there was, the one that passed on
+    /// least gives way to one from outside. It may be one that hears late: it costs the place and nothing else.
+    fn replace_idle(&mut self, now_ms: u64) -> Vec<Output> {
+        let news = std::mem::take(&mut self.news);
+        let since = self.beats.saturating_sub(BEATS_PER_MENDING);
+        let mesh = self.peers.iter().filter(|(_, peer)| peer.in_mesh && peer.mesh_beat <= since);
+        let idlest = mesh.map(|(id, peer)| (peer.passed_on, *id)).min();
+        for peer in self.peers.values_mut() {
+            peer.passed_on = 0;
+        }
+        let is_idle = |passed_on: u32| news >= NEWS_MIN && passed_on < news / NEWS_PART;
+        let Some((_, idlest)) = idlest.filter(|(passed_on, _)| is_idle(*passed_on)) else { return Vec::new() };
+        let mut others = self.candidates(now_ms, |_| true);
+        others.retain(|id| self.peers.get(id).is_some_and(|peer| !peer.account.gave_way));
         let joining = self.pick(others, 1);
-        let (Some((_, worst)), false) = (worst, joining.is_empty()) else { return Vec::new() };
-        let mut outputs = vec![self.prune(worst, now_ms)];
+        if joining.is_empty() {
+            return Vec::new();
+        }
+        if let Some(peer) = self.peers.get_mut(&idlest) {
+            peer.account.gave_way = true;
+        }
+        let mut outputs = vec![self.prune(idlest, now_ms)];
         outputs.extend(self.graft(joining));
         outputs
     }
@@ -116,7 +131,7 @@ impl Router {
     fn graft(&mut self, joining: Vec<PeerId>) -> Vec<Output> {
         for id in &joining {
             if let Some(peer) = self.peers.get_mut(id) {
-                peer.in_mesh = true;
+                (peer.in_mesh, peer.mesh_beat) = (true, self.beats);
             }
         }
         joining.into_iter().map(|peer| Output::Send { peer, frame: Frame::Graft.to_bytes() }).collect()

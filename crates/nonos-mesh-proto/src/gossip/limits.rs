@@ -17,6 +17,12 @@ pub const LAZY: usize = 8;
 pub const BEAT_MS: u64 = 1_000;
 /// At each so many beats a mesh that does badly is mended.
 pub const BEATS_PER_MENDING: u64 = 60;
+/// For so long after a message came first, others pass it on too.
+pub const NEWS_MS: u64 = 2_000;
+/// With so many messages between two mendings, a mesh peer that passed on less than a `NEWS_PART`th gives way.
+pub const NEWS_MIN: u32 = 16;
+/// See there.
+pub const NEWS_PART: u32 = 16;
 /// For how many beats others are told of a message.
 pub const BEATS_TOLD: u64 = 3;
 /// How long a peer that left, or was let go, is not asked back.

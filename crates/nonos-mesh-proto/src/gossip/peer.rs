@@ -15,6 +15,10 @@ pub(super) struct Peer {
     /// Its host; none on this machine.
     pub(super) host: Option<IpAddr>,
     pub(super) in_mesh: bool,
+    /// Since which beat it is in the mesh.
+    pub(super) mesh_beat: u64,
+    /// How many messages it passed on since the last mending, first or not.
+    pub(super) passed_on: u32,
     pub(super) account: Account,
     /// Since the last beat: names that it asked for, names asked of it, frames of names from it.
     pub(super) wanted: usize,
@@ -37,6 +41,8 @@ impl Peer {
             outbound,
             host: ip.and_then(host),
             in_mesh: false,
+            mesh_beat: 0,
+            passed_on: 0,
             account,
             wanted: 0,
             asked: 0,
@@ -89,6 +95,8 @@ pub(super) struct Account {
     pub(super) score: Score,
     /// How many of its messages are being checked.
     pub(super) checking: u32,
+    /// It gave way in the mesh because it passed nothing on, and has not been the first with anything since.
+    pub(super) gave_way: bool,
     bytes: Bucket,
     frames: Bucket,
     served: Bucket,
@@ -100,6 +108,7 @@ impl Account {
         Self {
             score: Score::NEW,
             checking: 0,
+            gave_way: false,
             bytes: bucket(BYTES_BURST, BYTES_PER_S),
             frames: bucket(FRAMES_BURST, FRAMES_PER_S),
             served: bucket(SERVED_BYTES_BURST, SERVED_BYTES_PER_S),

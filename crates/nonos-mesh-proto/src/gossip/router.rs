@@ -2,8 +2,9 @@
 
 use super::{
     ASKED_PER_BEAT_MAX, BACKOFF_MS, BACKOFF_MS_MAX, BACKOFF_PEERS_MAX, BEAT_MS, CACHE_MS, CHECKING_MAX,
-    CHECKING_PER_PEER_MAX, Frame, Goodbye, IDS_MAX, MESH_HIGH, MessageId, Metrics, Output, PROMISE_MS, Reasons,
-    SCORE_GOSSIP, SCORE_GRAYLIST, SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict, WANTED_PER_BEAT_MAX,
+    CHECKING_PER_PEER_MAX, Frame, Goodbye, IDS_MAX, MESH_HIGH, MESH_LOW, MessageId, Metrics, Output, PROMISE_MS,
+    Reasons, SCORE_GOSSIP, SCORE_GRAYLIST, SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict,
+    WANTED_PER_BEAT_MAX,
     cache::Cache,
     peer::{Account, Peer},
 };
@@ -27,6 +28,8 @@ pub struct Router {
     /// The accounts of those who have gone, and until when they are kept.
     pub(super) gone: BTreeMap<PeerId, (u64, Account)>,
     pub(super) beats: u64,
+    /// Messages found good since the last mending.
+    pub(super) news: u32,
     pub(super) next_beat_ms: u64,
     pub(super) metrics: Metrics,
 }
@@ -61,6 +64,7 @@ impl Router {
             backoff: BTreeMap::new(),
             gone: BTreeMap::new(),
             beats: 0,
+            news: 0,
             next_beat_ms: now_ms + BEAT_MS,
             metrics: Metrics::default(),
         }
@@ -196,6 +200,7 @@ impl Router {
         let id = MessageId::of(topic, &bytes);
         let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
         let is_first = peer.sends(id, now_ms);
+        peer.passed_on += u32::from(is_first && self.cache.is_news(id, now_ms));
         if peer.promises.remove(&id).is_some() {
             // G9: who sends what it promised has the same time again for the rest: a slow link is no broken promise.
             peer.promises.values_mut().for_each(|by_ms| *by_ms = now_ms + PROMISE_MS);
@@ -246,8 +251,10 @@ impl Router {
         let mut outputs: Vec<Output> = match verdict {
             Verdict::Accept => {
                 self.metrics.accepted += 1;
+                self.news += 1;
                 if let Some(account) = first.and_then(|first| self.account(first)) {
                     account.score.good_first();
+                    account.gave_way = false;
                 }
                 let frame = Frame::Message { topic, bytes: bytes.clone() }.to_bytes();
                 self.cache.keep(id, frame.clone(), now_ms);
@@ -363,13 +370,14 @@ impl Router {
             peer.account.score.broke_a_rule(1_000);
         }
         // A peer that this side chose is taken even so.
-        let is_full = mesh >= MESH_HIGH && !peer.outbound;
+        let room = if peer.account.gave_way { MESH_LOW } else { MESH_HIGH };
+        let is_full = mesh >= room && !peer.outbound;
         if backoff_ms.is_some() || score < 0 || is_full {
             let mut outputs = vec![self.prune(from, now_ms)];
             outputs.extend(self.goodbye(from));
             return outputs;
         }
-        peer.in_mesh = true;
+        (peer.in_mesh, peer.mesh_beat) = (true, self.beats);
         Vec::new()
     }
 

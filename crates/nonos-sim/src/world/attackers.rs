@@ -7,9 +7,16 @@ use crate::{
 };
 use bytes::Bytes;
 use nonos_mesh_proto::gossip::{Frame, Topic};
+use std::sync::LazyLock;
 
 /// What an attacker sends to each peer each second of what it makes up or repeats.
 const PER_BEAT: u64 = 5;
+
+/// A frame with a message that is longer than its topic allows.
+static TOO_LONG: LazyLock<Bytes> = LazyLock::new(|| {
+    let topic = Topic::Receipts;
+    Frame::Message { topic, bytes: vec![0; topic.bytes_max() + 1].into() }.to_bytes()
+});
 
 impl World<'_> {
     /// What a false accuser says in a second: all of one form.
@@ -23,8 +30,9 @@ impl World<'_> {
         let form = Form::ALL[(node - (nodes - attackers)) as usize % Form::ALL.len()];
         let another_size = seeding.another_size_proof(range.statement.root);
         let accused = self.keys.node(range.seeder.id()).unwrap_or_default();
-        let (receipts, inventories) = papers(peer(accused), &self.keys.of(accused), EPOCH_S);
-        let loot = Loot { range, another_size, receipts, inventories };
+        let key = self.keys.of(accused);
+        let papers = self.papers.entry(accused).or_insert_with(|| papers(peer(accused), &key, EPOCH_S)).clone();
+        let loot = Loot { range, another_size, papers };
         let mut frames = Vec::new();
         for one in 0..PER_BEAT {
             let (bytes, signatures) = accuse(form, &loot, beat * PER_BEAT + one, node, &mut self.keys);
@@ -51,7 +59,7 @@ impl World<'_> {
                 Some(Frame::Message { topic, bytes: bytes.into() }.to_bytes())
             }
             1 => Some(Frame::Message { topic, bytes: heard.clone()? }.to_bytes()),
-            _ => Some(Frame::Message { topic, bytes: vec![0; topic.bytes_max() + 1].into() }.to_bytes()),
+            _ => Some(TOO_LONG.clone()),
         };
         (0..PER_BEAT).filter_map(|one| message(beat * PER_BEAT + one)).collect()
     }
