@@ -62,6 +62,8 @@ pub const PROMISE_MS: u64 = 10_000;
 pub const CHECKING_PER_PEER_MAX: u32 = 64;
 /// Most messages that are being checked.
 pub const CHECKING_MAX: usize = 1_024;
+/// Most bytes of them.
+pub const CHECKING_BYTES_MAX: usize = 128 << 20;
 
 /// How many bytes a peer may send at once.
 pub const BYTES_BURST: u64 = 16 << 20;
@@ -107,4 +109,4 @@ const _: () = assert!(CHECKING_PER_PEER_MAX as usize <= IDS_MAX, "what is asked 
 const _: () = assert!(SENT_MS <= SEEN_MS - CACHE_MS, "who has forgotten a message and relays it again repeats nothing");
 const _: () = assert!(CACHE_MS < SEEN_MS, "what is still kept is still known");
 const _: () = assert!(SCORE_GRAYLIST < SCORE_PUBLISH && SCORE_PUBLISH < SCORE_GOSSIP && SCORE_GOSSIP < 0);
-const _: () = assert!(RECEIPT_BYTES_MAX as u64 <= BYTES_BURST);
+const _: () = assert!(RECEIPT_BYTES_MAX as u64 <= BYTES_BURST && RECEIPT_BYTES_MAX <= CHECKING_BYTES_MAX);

@@ -1,9 +1,9 @@
 //! Router: the state of gossip at one node. The comments carry the numbers of the rules in `docs/spec/61-gossip.md`.
 
 use super::{
-    ASKED_PER_BEAT_MAX, BACKOFF_MS, BACKOFF_MS_MAX, BACKOFF_PEERS_MAX, BEAT_MS, CACHE_MS, CHECKING_MAX,
-    CHECKING_PER_PEER_MAX, Frame, Goodbye, IDS_MAX, MESH_HIGH, MESH_LOW, MessageId, Metrics, Output, PROMISE_MS,
-    Reasons, SCORE_GOSSIP, SCORE_GRAYLIST, SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict,
+    ASKED_PER_BEAT_MAX, BACKOFF_MS, BACKOFF_MS_MAX, BACKOFF_PEERS_MAX, BEAT_MS, CACHE_MS, CHECKING_BYTES_MAX,
+    CHECKING_MAX, CHECKING_PER_PEER_MAX, Frame, Goodbye, IDS_MAX, MESH_HIGH, MESH_LOW, MessageId, Metrics, Output,
+    PROMISE_MS, Reasons, SCORE_GOSSIP, SCORE_GRAYLIST, SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict,
     WANTED_PER_BEAT_MAX,
     cache::Cache,
     peer::{Account, Peer},
@@ -23,6 +23,7 @@ pub struct Router {
     pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) cache: Cache,
     pub(super) checking: BTreeMap<MessageId, Checking>,
+    checking_bytes: usize,
     /// Until when a peer is not asked into the mesh.
     pub(super) backoff: BTreeMap<PeerId, u64>,
     /// The accounts of those who have gone, and until when they are kept.
@@ -61,6 +62,7 @@ impl Router {
             peers: BTreeMap::new(),
             cache: Cache::default(),
             checking: BTreeMap::new(),
+            checking_bytes: 0,
             backoff: BTreeMap::new(),
             gone: BTreeMap::new(),
             beats: 0,
@@ -105,8 +107,10 @@ impl Router {
     /// A first connection with a peer. G1: both sides say what they have kept, so that a network that was split hears
     /// what it missed.
     pub fn handle_connected(&mut self, id: PeerId, outbound: bool, ip: Option<IpAddr>, now_ms: u64) -> Vec<Output> {
-        // Whoever comes back is who it was.
-        let account = self.gone.remove(&id).map_or_else(|| Account::new(now_ms), |(_, account)| account);
+        // Whoever comes back, or comes twice, is who it was.
+        let here = self.peers.remove(&id).map(|peer| peer.account);
+        let known = here.or_else(|| self.gone.remove(&id).map(|(_, account)| account));
+        let account = known.unwrap_or_else(|| Account::new(now_ms));
         self.peers.insert(id, Peer::new(outbound, ip, account));
         let ids = self.cache.since(now_ms.saturating_sub(CACHE_MS)).take(IDS_MAX).collect();
         have(id, ids).into_iter().collect()
@@ -201,7 +205,8 @@ impl Router {
         let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
         let is_first = peer.sends(id, now_ms);
         peer.passed_on += u32::from(is_first && self.cache.is_news(id, now_ms));
-        if peer.promises.remove(&id).is_some() {
+        let is_promised = peer.promises.remove(&id).is_some();
+        if is_promised {
             // G9: who sends what it promised has the same time again for the rest: a slow link is no broken promise.
             peer.promises.values_mut().for_each(|by_ms| *by_ms = now_ms + PROMISE_MS);
         } else if !peer.account.may_send(frame_bytes, now_ms) {
@@ -229,12 +234,18 @@ impl Router {
             }
             return self.goodbye(from).into_iter().collect();
         }
-        if peer.account.checking >= CHECKING_PER_PEER_MAX || self.checking.len() >= CHECKING_MAX {
-            // It stays unknown: another peer may send it later.
+        let is_full =
+            self.checking.len() >= CHECKING_MAX || self.checking_bytes.saturating_add(bytes.len()) > CHECKING_BYTES_MAX;
+        if peer.account.checking >= CHECKING_PER_PEER_MAX || is_full {
+            // It stays unknown: another peer may send it later, or this one if it is asked again.
             self.metrics.busy += 1;
+            if is_promised && peer.untaken.len() < IDS_MAX {
+                peer.untaken.insert(id);
+            }
             return Vec::new();
         }
         peer.account.checking += 1;
+        self.checking_bytes += bytes.len();
         self.cache.see(id, now_ms);
         self.checking.insert(id, Checking { topic, bytes: bytes.clone(), senders: vec![from] });
         vec![Output::Check { id, topic, from, bytes }]
@@ -244,6 +255,7 @@ impl Router {
     /// who sent it, ignore does neither.
     pub fn on_checked(&mut self, id: MessageId, verdict: Verdict, now_ms: u64) -> (Option<Checked>, Vec<Output>) {
         let Some(Checking { topic, bytes, senders }) = self.checking.remove(&id) else { return (None, Vec::new()) };
+        self.checking_bytes -= bytes.len();
         let first = senders.first().copied();
         if let Some(account) = first.and_then(|first| self.account(first)) {
             account.checking = account.checking.saturating_sub(1);

@@ -461,6 +461,49 @@ fn g7_who_leaves_before_the_verdict_answers_for_what_it_sent() {
 }
 
 #[test]
+fn g12_who_connects_twice_is_who_it_was() {
+    // What broke: a second connection began a new score.
+    let mut router = router();
+    router.handle_connected(id(1), false, None, 0);
+    router.on_frame(id(1), &receipt(b"bad"), 0);
+    router.on_checked(name(b"bad"), Verdict::Reject, 0);
+    router.handle_connected(id(1), false, None, 0);
+    assert!(router.score(id(1)) < 0);
+}
+
+#[test]
+fn g6_the_bytes_that_are_being_checked_are_bounded_and_what_was_asked_for_is_asked_for_again() {
+    // What broke: 1,024 receipts of 2 MiB are 2 GiB.
+    let mut router = router();
+    let receipt_of =
+        |number: u8, peer: u8| -> Bytes { [vec![number, peer], vec![0; RECEIPT_BYTES_MAX - 2]].concat().into() };
+    let mut bytes_max = 0;
+    let mut first = None;
+    for peer in 1..=16 {
+        router.handle_connected(id(peer), false, None, 0);
+        let mut names: Vec<MessageId> = (0..8).map(|number| name(&receipt_of(number, peer))).collect();
+        names.sort_unstable();
+        router.on_frame(id(peer), &Frame::Have(names).to_bytes(), 0);
+        for number in 0..8 {
+            for output in router.on_frame(id(peer), &receipt(&receipt_of(number, peer)), 0) {
+                let Output::Check { id, bytes, .. } = output else { panic!("{output:?}") };
+                bytes_max += bytes.len();
+                first = first.or(Some(id));
+            }
+        }
+    }
+    assert_eq!(bytes_max, CHECKING_BYTES_MAX / RECEIPT_BYTES_MAX * RECEIPT_BYTES_MAX);
+    // All had room. One more has not, until something was checked.
+    router.handle_connected(id(17), false, None, 0);
+    let last = receipt_of(0, 17);
+    router.on_frame(id(17), &Frame::Have(vec![name(&last)]).to_bytes(), 0);
+    assert_eq!(router.on_frame(id(17), &receipt(&last), 0), []);
+    router.on_checked(first.expect("one"), Verdict::Accept, 0);
+    assert!(receivers(&router.on_beat(BEAT_MS)).contains(&id(17)));
+    assert!(matches!(&router.on_frame(id(17), &receipt(&last), BEAT_MS)[..], [Output::Check { .. }]));
+}
+
+#[test]
 fn g6_who_comes_back_has_no_new_room_for_checks() {
     let mut router = router();
     let mut checked = 0;
