@@ -323,10 +323,13 @@ impl Router {
     /// G9: asks a peer for what it has and is not known, no more at once than can be checked, and remembers that it was
     /// promised.
     pub(super) fn ask(&mut self, id: PeerId, now_ms: u64) -> Option<Output> {
+        if self.peers.get(&id)?.untaken.is_empty() || self.score(id) < SCORE_GOSSIP {
+            return None;
+        }
         let peer = self.peers.get_mut(&id)?;
         let room = (CHECKING_PER_PEER_MAX as usize).saturating_sub(peer.pending());
         // Not one by one.
-        if peer.untaken.is_empty() || room < CHECKING_PER_PEER_MAX as usize / 2 {
+        if room < CHECKING_PER_PEER_MAX as usize / 2 {
             return None;
         }
         let room = room.min(ASKED_PER_BEAT_MAX.saturating_sub(peer.asked));

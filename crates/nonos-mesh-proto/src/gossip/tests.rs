@@ -385,6 +385,29 @@ fn g9_all_that_was_missed_is_asked_for_and_not_more_at_once_than_can_be_checked(
 }
 
 #[test]
+fn g9_who_has_fallen_low_is_not_asked_for_the_rest_of_what_it_said_that_it_has() {
+    let check = |score: i64, is_asked: bool| {
+        let mut router = router();
+        router.handle_connected(id(1), false, None, 0);
+        let mut names: Vec<MessageId> = (0..100u8).map(|number| name(&[number])).collect();
+        names.sort_unstable();
+        router.on_frame(id(1), &Frame::Have(names).to_bytes(), 0);
+        // All that was asked for comes from another peer.
+        router.handle_connected(id(2), false, None, 0);
+        for number in 0..100u8 {
+            router.on_frame(id(2), &receipt(&[number]), 0);
+            router.on_checked(name(&[number]), Verdict::Ignore, 0);
+        }
+        router.on_frame(id(1), &Frame::Have(vec![name(b"more")]).to_bytes(), 0);
+        router.set_application_score(id(1), score);
+        let asks = |output: &Output| matches!(output, Output::Send { peer, frame } if *peer == id(1) && frame[1] == 2);
+        assert_eq!(router.on_beat(BEAT_MS).iter().any(asks), is_asked, "{score}");
+    };
+    check(0, true);
+    check(SCORE_GOSSIP - 1, false);
+}
+
+#[test]
 fn g9_a_slow_peer_that_sends_one_after_the_other_keeps_its_promise() {
     // What broke: ten seconds after 64 names were asked for, whoever had sent 48 of them was let go.
     let mut router = router();
