@@ -69,7 +69,7 @@ impl Sim {
         } else {
             println!("{nodes} nodes, {seeds} seed(s) from {}, {wall_s:.1} s; worst of all seeds", self.seed);
             println!(
-                "{:16} {:>9} {:>7} {:>8} {:>8} {:>10}  {:46} effect",
+                "{:16} {:>9} {:>7} {:>8} {:>8} {:>10}  {:48} effect",
                 "scenario", "attackers", "reach", "half ms", "99 % ms", "honest hit", "cost"
             );
             for row in &rows {
@@ -188,7 +188,7 @@ impl Row {
 
     fn print(&self) {
         println!(
-            "{:16} {:>9} {:>6.1}% {:>8} {:>8} {:>10}  {:46} {}",
+            "{:16} {:>9} {:>6.1}% {:>8} {:>8} {:>10}  {:48} {}",
             self.scenario,
             self.attackers,
             f64::from(self.reach_permille) / 10.0,

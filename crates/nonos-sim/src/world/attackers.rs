@@ -27,7 +27,9 @@ impl World<'_> {
         let (Some(range), Some(seeding)) = (self.nodes[node as usize].loot.clone(), &self.seeding) else {
             return Vec::new();
         };
-        let form = Form::ALL[(node - (nodes - attackers)) as usize % Form::ALL.len()];
+        // In a small network there are fewer accusers than forms: another seed has others.
+        let accuser = u64::from(node - (nodes - attackers)).wrapping_add(self.seed);
+        let form = Form::ALL[(accuser % Form::ALL.len() as u64) as usize];
         let another_size = seeding.another_size_proof(range.statement.root);
         let accused = self.keys.node(range.seeder.id()).unwrap_or_default();
         let key = self.keys.of(accused);
