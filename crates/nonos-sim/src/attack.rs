@@ -27,6 +27,12 @@ pub enum Attack {
     Spam,
     /// Send more than is allowed of everything: names, wishes, wishes to join, frames that are none.
     Flood,
+    /// Seed other bytes than those of the root, under signed statements, and keep to themselves what others find out.
+    FakeSeeders,
+    /// Say that honest nodes did what they did not do.
+    FalseAccusers,
+    /// Send receipts that are not signed, that everybody has, that are too long.
+    ReceiptSpam,
 }
 
 /// The honest node that some attacks are aimed at.
@@ -46,8 +52,17 @@ impl Attack {
                 Ok(Frame::Have(_)) => false,
                 _ => true,
             },
-            Self::Spam | Self::Flood => true,
+            // Nor do they here.
+            Self::FakeSeeders => {
+                !matches!(Frame::from_bytes(frame), Ok(Frame::Message { topic: Topic::Evidence, .. } | Frame::Have(_)))
+            }
+            Self::Spam | Self::Flood | Self::FalseAccusers | Self::ReceiptSpam => true,
         }
+    }
+
+    /// Whether content is served and downloaded.
+    pub(crate) const fn seeds(self) -> bool {
+        matches!(self, Self::FakeSeeders | Self::FalseAccusers)
     }
 
     /// What it sends to each of its peers each second, besides.

@@ -19,8 +19,10 @@ pub struct Scenario {
     pub length_ms: u64,
     /// When the first message is published.
     pub first_ms: u64,
-    /// How many messages honest nodes publish, one each 500 ms.
+    /// How many messages honest nodes publish.
     pub messages: u32,
+    /// Between two of them.
+    pub every_ms: u64,
     /// The network is in two halves from then to then.
     pub split_ms: Option<(u64, u64)>,
     /// Each second so many honest nodes of a thousand go, and come back after ten seconds as new.
@@ -42,6 +44,7 @@ impl Scenario {
             length_ms: 20_000,
             first_ms: 5_000,
             messages: 10,
+            every_ms: 500,
             split_ms: None,
             churn_permille: 0,
             breaks_one_in: 0,
@@ -63,6 +66,12 @@ pub fn scenarios(nodes: u32) -> Vec<Scenario> {
         Scenario { name: "churn", churn_permille: 10, ..honest.clone() },
         Scenario { name: "broken links", breaks_one_in: 20_000, ..honest },
         Scenario::attacked("sybil", nodes, 20, Attack::Drop),
+        Scenario {
+            length_ms: 200_000,
+            messages: 95,
+            every_ms: 2_000,
+            ..Scenario::attacked("free riders", nodes, 20, Attack::Drop)
+        },
         Scenario::attacked("eclipse", nodes, 20, Attack::Eclipse),
         Scenario::attacked("censor", nodes, 20, Attack::Censor),
         Scenario::attacked("cold boot", nodes, 50, Attack::ColdBoot),
@@ -70,5 +79,8 @@ pub fn scenarios(nodes: u32) -> Vec<Scenario> {
         Scenario::attacked("one host", nodes, 20, Attack::OneHost),
         Scenario::attacked("spam", nodes, 5, Attack::Spam),
         Scenario::attacked("flood", nodes, 5, Attack::Flood),
+        Scenario::attacked("fake seeders", nodes, 5, Attack::FakeSeeders),
+        Scenario::attacked("false accusers", nodes, 5, Attack::FalseAccusers),
+        Scenario::attacked("receipt spam", nodes, 5, Attack::ReceiptSpam),
     ]
 }

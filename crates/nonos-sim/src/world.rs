@@ -1,15 +1,25 @@
 //! World: nodes, links and a queue of what happens when.
 
+mod attackers;
+mod outcome;
+mod transfers;
+
 use crate::{
-    Attack, Report, Scenario,
+    Attack, Scenario,
+    accusation::Papers,
     attack::VICTIM,
-    message::{message, verdict},
+    judge::Judge,
+    keys::Keys,
+    message::message,
+    seeding::{Seeding, Signed},
 };
 use bytes::Bytes;
 use nonos_mesh_proto::{
     PeerId,
     gossip::{MessageId, Output, Router, Topic, Verdict},
+    trust::{ReceiptStatement, Trust, TrustLimits},
 };
+use nonos_types::{Hash32, TicketId};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng as _},
@@ -22,13 +32,19 @@ use std::{
 
 /// How long a check takes.
 const CHECK_MS: u64 = 5;
-/// Between two messages.
-const PUBLISH_MS: u64 = 500;
 /// How long a node that went stays away.
 const AWAY_MS: u64 = 10_000;
+/// The second, since 1970-01-01 UTC, in which a simulation begins.
+const EPOCH_S: u64 = 1_800_000_000;
+/// How often those who download and seed look at the time.
+const TICK_MS: u64 = 250;
 
 struct Node {
     router: Router,
+    trust: Trust,
+    /// The last message that it took, for who repeats it.
+    heard: Option<Bytes>,
+    loot: Option<Signed>,
     ip: IpAddr,
     is_here: bool,
     beat: u64,
@@ -41,8 +57,12 @@ enum Event {
     Leave { node: u32 },
     Frame { from: u32, to: u32, frame: Bytes },
     Beat { node: u32 },
-    Verdict { node: u32, id: MessageId, verdict: Verdict },
+    Check { node: u32, id: MessageId, topic: Topic, bytes: Bytes },
     Publish { number: u32 },
+    Load { load: u32 },
+    Ask { load: u32, seeder: u32 },
+    Transfer { from: u32, to: u32, load: u32, frame: Bytes },
+    Tick,
     Split,
     Heal,
 }
@@ -71,6 +91,15 @@ impl Ord for Due {
     }
 }
 
+/// A fake seeder that was found out.
+#[derive(Default)]
+struct Liar {
+    /// When it was found out with one content after the other.
+    found_ms: BTreeMap<Hash32, u64>,
+    /// When each honest node refused it from then on.
+    refused: BTreeMap<u32, u64>,
+}
+
 /// A message that an honest node published.
 struct Published {
     at_ms: u64,
@@ -88,6 +117,14 @@ pub(crate) struct World<'s> {
     now_ms: u64,
     is_split: bool,
     published: BTreeMap<MessageId, Published>,
+    keys: Keys,
+    judge: Judge,
+    seeding: Option<Seeding>,
+    /// What those who are accused have signed.
+    papers: BTreeMap<u32, Papers>,
+    liars: BTreeMap<u32, Liar>,
+    evidence: u32,
+    accuser_signatures: u64,
     honest_punished: u32,
     punished: BTreeSet<u32>,
     /// Frames and bytes of honest nodes, and of attackers.
@@ -118,6 +155,13 @@ impl<'s> World<'s> {
             now_ms: 0,
             is_split: false,
             published: BTreeMap::new(),
+            keys: Keys::new(seed),
+            judge: Judge::default(),
+            seeding: scenario.attack.seeds().then(|| Seeding::new(seed, peer, node_of)),
+            papers: BTreeMap::new(),
+            liars: BTreeMap::new(),
+            evidence: 0,
+            accuser_signatures: 0,
             honest_punished: 0,
             punished: BTreeSet::new(),
             sent: [(0, 0); 2],
@@ -127,7 +171,9 @@ impl<'s> World<'s> {
             let router = world.router(node);
             let host = if scenario.attack == Attack::OneHost && world.attacks(node) { u32::MAX } else { node };
             let ip = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 | (host & 0x00ff_ffff)));
-            world.nodes.push(Node { router, ip, is_here: false, beat: 0, peers: BTreeSet::new() });
+            let trust = Trust::new(TrustLimits::default());
+            let peers = BTreeSet::new();
+            world.nodes.push(Node { router, trust, heard: None, loot: None, ip, is_here: false, beat: 0, peers });
         }
         world.plan();
         world
@@ -155,7 +201,7 @@ impl<'s> World<'s> {
     }
 
     fn plan(&mut self) {
-        let Scenario { nodes, messages, first_ms, split_ms, length_ms, .. } = *self.scenario;
+        let Scenario { nodes, messages, every_ms, first_ms, split_ms, length_ms, .. } = *self.scenario;
         for node in 0..nodes {
             // A cold boot: attackers are there two seconds before anybody else.
             let wait_ms = if self.scenario.attack == Attack::ColdBoot && !self.attacks(node) { 2_000 } else { 0 };
@@ -163,12 +209,13 @@ impl<'s> World<'s> {
             self.at(at_ms, Event::Arrive { node });
         }
         for number in 0..messages {
-            self.at(first_ms + u64::from(number) * PUBLISH_MS, Event::Publish { number });
+            self.at(first_ms + u64::from(number) * every_ms, Event::Publish { number });
         }
         if let Some((from_ms, to_ms)) = split_ms {
             self.at(from_ms, Event::Split);
             self.at(to_ms, Event::Heal);
         }
+        self.plan_transfers(first_ms);
         let honest = nodes - self.scenario.attackers;
         for second in 3..length_ms / 1_000 {
             for _ in 0..honest * self.scenario.churn_permille / 1_000 {
@@ -209,7 +256,8 @@ impl<'s> World<'s> {
                 }
             }
             Event::Beat { node } => self.beat(node),
-            Event::Verdict { node, id, verdict } => {
+            Event::Check { node, id, topic, bytes } => {
+                let verdict = self.check(node, topic, id, &bytes);
                 let (checked, outputs) = self.nodes[node as usize].router.on_checked(id, verdict, self.now_ms);
                 if checked.is_some() && verdict == Verdict::Accept && !self.attacks(node) {
                     self.note(1, node, 0);
@@ -218,7 +266,38 @@ impl<'s> World<'s> {
                         published.had.entry(node).or_insert(now_ms);
                     }
                 }
+                if verdict == Verdict::Accept && topic == Topic::Receipts {
+                    self.nodes[node as usize].heard = Some(bytes);
+                }
                 self.act(node, outputs);
+            }
+            Event::Load { load } => self.load(load),
+            Event::Ask { load, seeder } => {
+                if let Some(node) = self.seeding.as_ref().and_then(|seeding| seeding.downloader(load)) {
+                    self.ask(load, node, seeder);
+                }
+            }
+            Event::Transfer { from, to, load, frame } => {
+                self.note(9, from, to);
+                let now_ms = self.now_ms;
+                if self.attacks(to)
+                    && let Some(seeding) = &self.seeding
+                    && let Some(signed) = seeding.signed(load, &frame, self.keys.of(from).public())
+                {
+                    self.nodes[to as usize].loot = Some(signed);
+                }
+                if let Some(seeding) = &mut self.seeding {
+                    let outputs = seeding.on_frame((from, to, load), &frame, &mut self.keys, now_ms);
+                    self.transfer(outputs);
+                }
+            }
+            Event::Tick => {
+                let now_ms = self.now_ms;
+                if let Some(seeding) = &mut self.seeding {
+                    let outputs = seeding.handle_time(&mut self.keys, now_ms);
+                    self.transfer(outputs);
+                }
+                self.at(now_ms + TICK_MS, Event::Tick);
             }
             Event::Publish { number } => self.publish(number),
             Event::Split => {
@@ -299,6 +378,12 @@ impl<'s> World<'s> {
             let router = &mut self.nodes[node as usize].router;
             let outputs = router.handle_connected(peer(other), outbound, Some(ip), self.now_ms);
             self.act(node, outputs);
+            // T9: a peer says which key is its own.
+            if let Some(key) = self.keys.id(other) {
+                let now_s = self.now_s();
+                self.nodes[node as usize].trust.handle_bound(peer(other), key, now_s + 86_400, now_s);
+                self.hear_of(node, other);
+            }
         }
         true
     }
@@ -323,7 +408,10 @@ impl<'s> World<'s> {
         let (next_ms, connected) = (here.router.next_beat_ms(), here.peers.len() as u32);
         self.act(node, outputs);
         if self.attacks(node) {
-            for frame in self.scenario.attack.adds(node, beat) {
+            let mut frames = self.scenario.attack.adds(node, beat);
+            frames.extend(self.accusations(node, beat));
+            frames.extend(self.receipts(node, beat));
+            for frame in frames {
                 for to in self.nodes[node as usize].peers.clone() {
                     self.send(node, to, frame.clone());
                 }
@@ -335,6 +423,17 @@ impl<'s> World<'s> {
         self.at(next_ms, Event::Beat { node });
     }
 
+    /// What an honest node says.
+    fn news(&mut self, node: u32, number: u32) -> Bytes {
+        if self.scenario.attack != Attack::ReceiptSpam {
+            return message(Verdict::Accept, node, number.into());
+        }
+        let digest = |text: &[u8]| *blake3::hash(&[text, &number.to_le_bytes()].concat()).as_bytes();
+        let (ticket, claim) = (TicketId::from_bytes(digest(b"ticket")), Hash32::from_bytes(digest(b"claim")));
+        let proofs = Hash32::from_bytes(digest(b"proofs"));
+        ReceiptStatement::sign(ticket, claim, proofs, &self.keys.of(node)).to_bytes().into()
+    }
+
     fn publish(&mut self, number: u32) {
         let honest = self.scenario.nodes - self.scenario.attackers;
         // The victim, where there is one, says every other one.
@@ -342,7 +441,7 @@ impl<'s> World<'s> {
         if !self.nodes[node as usize].is_here {
             return;
         }
-        let bytes = message(Verdict::Accept, node, number.into());
+        let bytes = self.news(node, number);
         let id = MessageId::of(Topic::Receipts, &bytes);
         let mut published = Published { at_ms: self.now_ms, had: BTreeMap::new() };
         published.had.insert(node, self.now_ms);
@@ -359,9 +458,8 @@ impl<'s> World<'s> {
                         self.send(node, node_of(peer), frame);
                     }
                 }
-                Output::Check { id, bytes, .. } => {
-                    let verdict = verdict(&bytes);
-                    self.at(self.now_ms + CHECK_MS, Event::Verdict { node, id, verdict });
+                Output::Check { id, topic, bytes, .. } => {
+                    self.at(self.now_ms + CHECK_MS, Event::Check { node, id, topic, bytes });
                 }
                 Output::Disconnect { peer, .. } => {
                     let other = node_of(peer);
@@ -378,10 +476,14 @@ impl<'s> World<'s> {
         }
     }
 
-    fn send(&mut self, from: u32, to: u32, frame: Bytes) {
+    fn count(&mut self, from: u32, frame: &Bytes) {
         let (frames, bytes) = &mut self.sent[usize::from(self.attacks(from))];
         *frames += 1;
         *bytes += frame.len() as u64;
+    }
+
+    fn send(&mut self, from: u32, to: u32, frame: Bytes) {
+        self.count(from, &frame);
         if self.scenario.breaks_one_in > 0 && self.below(self.scenario.breaks_one_in) == 0 {
             self.part(from, to);
             return;
@@ -403,46 +505,6 @@ impl<'s> World<'s> {
             0..5 => 10 + (x >> 8) % 40,
             5..9 => 50 + (x >> 8) % 50,
             _ => 100 + (x >> 8) % 150,
-        }
-    }
-
-    pub(crate) fn report(&self) -> Report {
-        let honest = self.scenario.nodes - self.scenario.attackers;
-        let (mut reach, mut halves, mut lasts) = (1_000, Vec::new(), Vec::new());
-        for published in self.published.values() {
-            let count = honest as usize;
-            let mut times: Vec<u64> = published.had.values().map(|at_ms| at_ms - published.at_ms).collect();
-            times.sort_unstable();
-            reach = reach.min((times.len() * 1_000 / count) as u32);
-            halves.extend(times.get(count.div_ceil(2) - 1));
-            let was_split =
-                self.scenario.split_ms.is_some_and(|(from_ms, to_ms)| (from_ms..to_ms).contains(&published.at_ms));
-            if !was_split {
-                lasts.push(times.get((count * 99).div_ceil(100) - 1).copied());
-            }
-        }
-        halves.sort_unstable();
-        let places = |node: u32| self.nodes[node as usize].router.mesh().map(node_of).collect::<Vec<_>>();
-        let places: Vec<u32> = (0..honest).flat_map(places).collect();
-        let theirs = places.iter().filter(|node| self.attacks(**node)).count();
-        Report {
-            scenario: self.scenario.name,
-            seed: self.seed,
-            honest,
-            attackers: self.scenario.attackers,
-            messages: self.published.len() as u32,
-            reach_permille: reach,
-            reach50_ms: halves.get(halves.len() / 2).copied(),
-            // One that never came is worse than any time.
-            reach99_ms: lasts.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
-            honest_punished: self.honest_punished,
-            attackers_punished: self.punished.len() as u32,
-            attackers_in_mesh_permille: (theirs * 1_000 / places.len().max(1)) as u32,
-            attacker_frames: self.sent[1].0,
-            attacker_bytes: self.sent[1].1,
-            honest_frames: self.sent[0].0,
-            honest_bytes: self.sent[0].1,
-            trace: *self.trace.finalize().as_bytes(),
         }
     }
 }

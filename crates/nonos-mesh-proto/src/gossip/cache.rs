@@ -1,8 +1,8 @@
 //! Cache: messages that others may ask for, and the names of those that are known. Both bounded, the oldest goes first.
 
-use super::{CACHE_BYTES_MAX, CACHE_MS, MessageId, SEEN_MAX, SEEN_MS};
+use super::{CACHE_BYTES_MAX, CACHE_MS, MessageId, NEWS_MS, SEEN_MAX, SEEN_MS};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -10,8 +10,15 @@ pub(super) struct Cache {
     frames: BTreeMap<MessageId, Bytes>,
     order: VecDeque<(u64, MessageId)>,
     bytes: usize,
-    seen: BTreeMap<MessageId, u64>,
+    seen: BTreeMap<MessageId, Seen>,
     seen_order: VecDeque<(u64, MessageId)>,
+}
+
+/// A message that is known.
+#[derive(Debug)]
+struct Seen {
+    at_ms: u64,
+    is_bad: bool,
 }
 
 impl Cache {
@@ -20,9 +27,27 @@ impl Cache {
         self.seen.contains_key(&id)
     }
 
+    /// Whether a message is known to be bad.
+    pub(super) fn condemns(&self, id: MessageId) -> bool {
+        self.seen.get(&id).is_some_and(|seen| seen.is_bad)
+    }
+
+    /// A message that is known was found bad.
+    pub(super) fn condemn(&mut self, id: MessageId) {
+        if let Some(seen) = self.seen.get_mut(&id) {
+            seen.is_bad = true;
+        }
+    }
+
+    /// Whether a message is new, or was so a moment ago.
+    pub(super) fn is_news(&self, id: MessageId, now_ms: u64) -> bool {
+        self.seen.get(&id).is_none_or(|seen| now_ms.saturating_sub(seen.at_ms) <= NEWS_MS)
+    }
+
     /// Knows it from now on.
     pub(super) fn see(&mut self, id: MessageId, now_ms: u64) {
-        if self.seen.insert(id, now_ms).is_none() {
+        if let Entry::Vacant(vacant) = self.seen.entry(id) {
+            vacant.insert(Seen { at_ms: now_ms, is_bad: false });
             self.seen_order.push_back((now_ms, id));
         }
         while self.seen_order.len() > SEEN_MAX {

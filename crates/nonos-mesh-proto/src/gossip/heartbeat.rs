@@ -2,7 +2,7 @@
 
 use super::{
     BEAT_MS, BEATS_PER_MENDING, BEATS_TOLD, Frame, IDS_MAX, LAZY, MESH, MESH_BEST, MESH_HIGH, MESH_LOW, MESH_OUTBOUND,
-    Output, Router, SCORE_GOSSIP, SCORE_MENDING, router::have,
+    NEWS_MIN, NEWS_PART, Output, Router, SCORE_GOSSIP, SCORE_MENDING, router::have,
 };
 use crate::PeerId;
 use rand_chacha::rand_core::Rng as _;
@@ -14,23 +14,26 @@ impl Router {
         self.next_beat_ms = now_ms + BEAT_MS;
         self.cache.expire(now_ms);
         self.backoff.retain(|_, until_ms| *until_ms > now_ms);
-        for (_, score) in self.gone.values_mut() {
-            score.decay();
+        for (_, account) in self.gone.values_mut() {
+            account.score.decay();
         }
         self.gone.retain(|_, (until_ms, _)| *until_ms > now_ms);
         for peer in self.peers.values_mut() {
-            peer.score.decay();
+            peer.account.score.decay();
             (peer.wanted, peer.asked, peer.told) = (0, 0, 0);
             peer.served.retain(|id, _| self.cache.get(*id).is_some());
             // G9: what was said to be there, was asked for and did not come. It may have come from another peer.
             let cache = &self.cache;
             let broken = peer.promises.iter().filter(|(id, by_ms)| **by_ms <= now_ms && !cache.knows(**id)).count();
             peer.promises.retain(|id, by_ms| *by_ms > now_ms && !cache.knows(*id));
-            peer.score.broke_a_rule(1_000 * broken.min(16) as i64);
+            peer.account.score.broke_a_rule(1_000 * broken.min(16) as i64);
         }
         let mut outputs = self.tend(now_ms);
         outputs.extend(self.tell(now_ms));
         let all: Vec<PeerId> = self.peers.keys().copied().collect();
+        for id in &all {
+            outputs.extend(self.ask(*id, now_ms));
+        }
         outputs.extend(all.into_iter().filter_map(|id| self.goodbye(id)));
         outputs
     }
@@ -59,6 +62,7 @@ impl Router {
             outputs.extend(self.graft(joining));
         }
         if self.beats.is_multiple_of(BEATS_PER_MENDING) {
+            outputs.extend(self.replace_idle(now_ms));
             outputs.extend(self.mend(now_ms));
         }
         outputs
@@ -76,6 +80,32 @@ impl Router {
         better.retain(|id| self.score(*id) > middle);
         let joining = self.pick(better, 2);
         self.graft(joining)
+    }
+
+    /// Of those who were in the mesh all the time and passed on next to nothing of what there was, the one that passed on
+    /// least gives way to one from outside. It may be one that hears late: it costs the place and nothing else.
+    fn replace_idle(&mut self, now_ms: u64) -> Vec<Output> {
+        let news = std::mem::take(&mut self.news);
+        let since = self.beats.saturating_sub(BEATS_PER_MENDING);
+        let mesh = self.peers.iter().filter(|(_, peer)| peer.in_mesh && peer.mesh_beat <= since);
+        let idlest = mesh.map(|(id, peer)| (peer.passed_on, *id)).min();
+        for peer in self.peers.values_mut() {
+            peer.passed_on = 0;
+        }
+        let is_idle = |passed_on: u32| news >= NEWS_MIN && passed_on < news / NEWS_PART;
+        let Some((_, idlest)) = idlest.filter(|(passed_on, _)| is_idle(*passed_on)) else { return Vec::new() };
+        let mut others = self.candidates(now_ms, |_| true);
+        others.retain(|id| self.peers.get(id).is_some_and(|peer| !peer.account.gave_way));
+        let joining = self.pick(others, 1);
+        if joining.is_empty() {
+            return Vec::new();
+        }
+        if let Some(peer) = self.peers.get_mut(&idlest) {
+            peer.account.gave_way = true;
+        }
+        let mut outputs = vec![self.prune(idlest, now_ms)];
+        outputs.extend(self.graft(joining));
+        outputs
     }
 
     /// Whom a mesh that is too large lets go: the best stay, then those that this side chose, then any.
@@ -101,7 +131,7 @@ impl Router {
     fn graft(&mut self, joining: Vec<PeerId>) -> Vec<Output> {
         for id in &joining {
             if let Some(peer) = self.peers.get_mut(id) {
-                peer.in_mesh = true;
+                (peer.in_mesh, peer.mesh_beat) = (true, self.beats);
             }
         }
         joining.into_iter().map(|peer| Output::Send { peer, frame: Frame::Graft.to_bytes() }).collect()

@@ -1,9 +1,12 @@
 //! Router: the state of gossip at one node. The comments carry the numbers of the rules in `docs/spec/61-gossip.md`.
 
 use super::{
-    ASKED_PER_BEAT_MAX, BACKOFF_MS, BACKOFF_MS_MAX, BEAT_MS, CACHE_MS, CHECKING_MAX, CHECKING_PER_PEER_MAX, Frame,
-    Goodbye, IDS_MAX, MESH_HIGH, MessageId, Metrics, Output, PROMISE_MS, Reasons, SCORE_GOSSIP, SCORE_GRAYLIST,
-    SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict, cache::Cache, peer::Peer, score::Score,
+    ASKED_PER_BEAT_MAX, BACKOFF_MS, BACKOFF_MS_MAX, BACKOFF_PEERS_MAX, BEAT_MS, CACHE_MS, CHECKING_BYTES_MAX,
+    CHECKING_MAX, CHECKING_PER_PEER_MAX, Frame, Goodbye, IDS_MAX, MESH_HIGH, MESH_LOW, MessageId, Metrics, Output,
+    PROMISE_MS, Reasons, SCORE_GOSSIP, SCORE_GRAYLIST, SCORE_PUBLISH, SERVED_MAX, TOLD_PER_BEAT_MAX, Topic, Verdict,
+    WANTED_PER_BEAT_MAX,
+    cache::Cache,
+    peer::{Account, Peer},
 };
 use crate::PeerId;
 use bytes::Bytes;
@@ -20,11 +23,14 @@ pub struct Router {
     pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) cache: Cache,
     pub(super) checking: BTreeMap<MessageId, Checking>,
+    checking_bytes: usize,
     /// Until when a peer is not asked into the mesh.
     pub(super) backoff: BTreeMap<PeerId, u64>,
-    /// The scores of those who have gone, and until when they are kept.
-    pub(super) gone: BTreeMap<PeerId, (u64, Score)>,
+    /// The accounts of those who have gone, and until when they are kept.
+    pub(super) gone: BTreeMap<PeerId, (u64, Account)>,
     pub(super) beats: u64,
+    /// Messages found good since the last mending.
+    pub(super) news: u32,
     pub(super) next_beat_ms: u64,
     pub(super) metrics: Metrics,
 }
@@ -56,9 +62,11 @@ impl Router {
             peers: BTreeMap::new(),
             cache: Cache::default(),
             checking: BTreeMap::new(),
+            checking_bytes: 0,
             backoff: BTreeMap::new(),
             gone: BTreeMap::new(),
             beats: 0,
+            news: 0,
             next_beat_ms: now_ms + BEAT_MS,
             metrics: Metrics::default(),
         }
@@ -85,11 +93,11 @@ impl Router {
     #[must_use]
     pub fn reasons(&self, id: PeerId) -> Option<Reasons> {
         let peer = self.peers.get(&id)?;
-        let colocated = match peer.ip {
-            Some(ip) => self.peers.values().filter(|other| other.ip == Some(ip)).count() as i64,
+        let colocated = match peer.host {
+            Some(host) => self.peers.values().filter(|other| other.host == Some(host)).count() as i64,
             None => 0,
         };
-        Some(peer.score.reasons(colocated))
+        Some(peer.account.score.reasons(colocated))
     }
 
     pub(super) fn score(&self, id: PeerId) -> i64 {
@@ -99,9 +107,11 @@ impl Router {
     /// A first connection with a peer. G1: both sides say what they have kept, so that a network that was split hears
     /// what it missed.
     pub fn handle_connected(&mut self, id: PeerId, outbound: bool, ip: Option<IpAddr>, now_ms: u64) -> Vec<Output> {
-        // Whoever comes back is who it was.
-        let score = self.gone.remove(&id).map_or_else(Score::default, |(_, score)| score);
-        self.peers.insert(id, Peer::new(outbound, ip, score, now_ms));
+        // Whoever comes back, or comes twice, is who it was.
+        let here = self.peers.remove(&id).map(|peer| peer.account);
+        let known = here.or_else(|| self.gone.remove(&id).map(|(_, account)| account));
+        let account = known.unwrap_or_else(|| Account::new(now_ms));
+        self.peers.insert(id, Peer::new(outbound, ip, account));
         let ids = self.cache.since(now_ms.saturating_sub(CACHE_MS)).take(IDS_MAX).collect();
         have(id, ids).into_iter().collect()
     }
@@ -109,7 +119,7 @@ impl Router {
     /// The last connection with a peer has ended.
     pub fn handle_disconnected(&mut self, id: PeerId, now_ms: u64) {
         let Some(peer) = self.peers.remove(&id) else { return };
-        self.gone.insert(id, (now_ms + super::GONE_MS, peer.score));
+        self.gone.insert(id, (now_ms + super::GONE_MS, peer.account));
         if self.gone.len() > super::GONE_MAX {
             // The one that would be forgotten first.
             let first = self.gone.iter().min_by_key(|(id, (until_ms, _))| (*until_ms, **id)).map(|(id, _)| *id);
@@ -120,7 +130,7 @@ impl Router {
     /// What trust says about the keys behind a peer, in thousandths of a point.
     pub fn set_application_score(&mut self, id: PeerId, score: i64) -> Vec<Output> {
         let Some(peer) = self.peers.get_mut(&id) else { return Vec::new() };
-        peer.score.set_application(score);
+        peer.account.score.set_application(score);
         self.goodbye(id).into_iter().collect()
     }
 
@@ -153,40 +163,61 @@ impl Router {
             return self.goodbye(from).into_iter().collect();
         }
         let frame = Frame::from_bytes(bytes);
-        // G4: what was asked for is not counted against a peer.
-        let solicited = match &frame {
-            Ok(Frame::Message { topic, bytes }) => peer.promises.remove(&MessageId::of(*topic, bytes)).is_some(),
-            _ => false,
-        };
-        if !solicited && !peer.may_send(bytes.len() as u64, now_ms) {
-            self.metrics.flooded += 1;
-            peer.score.broke_a_rule(250);
-            return self.goodbye(from).into_iter().collect();
+        let is_message = matches!(frame, Ok(Frame::Message { .. }));
+        if !is_message && !peer.account.may_send(bytes.len() as u64, now_ms) {
+            return self.on_flood(from);
         }
         match frame {
-            Ok(Frame::Message { topic, bytes }) => self.on_message(from, topic, bytes, now_ms),
+            Ok(Frame::Message { topic, bytes: message }) => {
+                self.on_message(from, topic, message, bytes.len() as u64, now_ms)
+            }
             Ok(Frame::Have(ids)) => self.on_have(from, &ids, score, now_ms),
-            Ok(Frame::Want(ids)) => self.on_want(from, &ids, score),
+            Ok(Frame::Want(ids)) => self.on_want(from, &ids, score, now_ms),
             Ok(Frame::Graft) => self.on_graft(from, score, now_ms),
             Ok(Frame::Prune { backoff_ms }) => {
                 // G8.
                 peer.in_mesh = false;
                 let backoff_ms = u64::from(backoff_ms).clamp(BACKOFF_MS, BACKOFF_MS_MAX);
-                self.backoff.insert(from, now_ms + backoff_ms);
+                self.back_off(from, now_ms + backoff_ms);
                 Vec::new()
             }
             Err(_) => {
                 // G5: a frame that is none is as bad as a bad message.
                 self.metrics.malformed += 1;
-                peer.score.bad_message();
+                peer.account.score.bad_message();
                 self.goodbye(from).into_iter().collect()
             }
         }
     }
 
+    /// G4: a frame above what a peer may send.
+    fn on_flood(&mut self, from: PeerId) -> Vec<Output> {
+        self.metrics.flooded += 1;
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.account.score.broke_a_rule(250);
+        }
+        self.goodbye(from).into_iter().collect()
+    }
+
     /// G6: a message that is not known is checked; until then nobody hears of it from here.
-    fn on_message(&mut self, from: PeerId, topic: Topic, bytes: Bytes, now_ms: u64) -> Vec<Output> {
+    fn on_message(&mut self, from: PeerId, topic: Topic, bytes: Bytes, frame_bytes: u64, now_ms: u64) -> Vec<Output> {
         let id = MessageId::of(topic, &bytes);
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        let is_first = peer.sends(id, now_ms);
+        peer.passed_on += u32::from(is_first && self.cache.is_news(id, now_ms));
+        let is_promised = peer.promises.remove(&id).is_some();
+        if is_promised {
+            // G9: who sends what it promised has the same time again for the rest: a slow link is no broken promise.
+            peer.promises.values_mut().for_each(|by_ms| *by_ms = now_ms + PROMISE_MS);
+        } else if !peer.account.may_send(frame_bytes, now_ms) {
+            // G4: what was asked for is not counted against a peer.
+            return self.on_flood(from);
+        } else if !is_first {
+            // G4: a message comes once from a peer, unless it was asked for again.
+            self.metrics.duplicates += 1;
+            peer.account.score.broke_a_rule(250);
+            return self.goodbye(from).into_iter().collect();
+        }
         if let Some(checking) = self.checking.get_mut(&id) {
             self.metrics.duplicates += 1;
             // Whoever sends it before the verdict answers for it too.
@@ -197,15 +228,24 @@ impl Router {
         }
         if self.cache.knows(id) {
             self.metrics.duplicates += 1;
-            return Vec::new();
+            // Whoever sends it after the verdict answers for it as well: it should have found out.
+            if self.cache.condemns(id) {
+                peer.account.score.bad_message();
+            }
+            return self.goodbye(from).into_iter().collect();
         }
-        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
-        if peer.checking >= CHECKING_PER_PEER_MAX || self.checking.len() >= CHECKING_MAX {
-            // It stays unknown: another peer may send it later.
+        let is_full =
+            self.checking.len() >= CHECKING_MAX || self.checking_bytes.saturating_add(bytes.len()) > CHECKING_BYTES_MAX;
+        if peer.account.checking >= CHECKING_PER_PEER_MAX || is_full {
+            // It stays unknown: another peer may send it later, or this one if it is asked again.
             self.metrics.busy += 1;
+            if is_promised && peer.untaken.len() < IDS_MAX {
+                peer.untaken.insert(id);
+            }
             return Vec::new();
         }
-        peer.checking += 1;
+        peer.account.checking += 1;
+        self.checking_bytes += bytes.len();
         self.cache.see(id, now_ms);
         self.checking.insert(id, Checking { topic, bytes: bytes.clone(), senders: vec![from] });
         vec![Output::Check { id, topic, from, bytes }]
@@ -215,14 +255,18 @@ impl Router {
     /// who sent it, ignore does neither.
     pub fn on_checked(&mut self, id: MessageId, verdict: Verdict, now_ms: u64) -> (Option<Checked>, Vec<Output>) {
         let Some(Checking { topic, bytes, senders }) = self.checking.remove(&id) else { return (None, Vec::new()) };
-        if let Some(peer) = senders.first().and_then(|first| self.peers.get_mut(first)) {
-            peer.checking = peer.checking.saturating_sub(1);
+        self.checking_bytes -= bytes.len();
+        let first = senders.first().copied();
+        if let Some(account) = first.and_then(|first| self.account(first)) {
+            account.checking = account.checking.saturating_sub(1);
         }
-        let outputs = match verdict {
+        let mut outputs: Vec<Output> = match verdict {
             Verdict::Accept => {
                 self.metrics.accepted += 1;
-                if let Some(peer) = senders.first().and_then(|first| self.peers.get_mut(first)) {
-                    peer.score.good_first();
+                self.news += 1;
+                if let Some(account) = first.and_then(|first| self.account(first)) {
+                    account.score.good_first();
+                    account.gave_way = false;
                 }
                 let frame = Frame::Message { topic, bytes: bytes.clone() }.to_bytes();
                 self.cache.keep(id, frame.clone(), now_ms);
@@ -233,9 +277,11 @@ impl Router {
             }
             Verdict::Reject => {
                 self.metrics.rejected += 1;
+                self.cache.condemn(id);
                 for sender in &senders {
-                    if let Some(peer) = self.peers.get_mut(sender) {
-                        peer.score.bad_message();
+                    // Leaving before the verdict does not help.
+                    if let Some(account) = self.account(*sender) {
+                        account.score.bad_message();
                     }
                 }
                 senders.into_iter().filter_map(|sender| self.goodbye(sender)).collect()
@@ -245,29 +291,66 @@ impl Router {
                 Vec::new()
             }
         };
+        if let Some(first) = first {
+            outputs.extend(self.ask(first, now_ms));
+        }
         (Some(Checked { topic, bytes }), outputs)
     }
 
-    /// G9: asks for what is not known, and remembers that it was promised.
+    /// The account of a peer that is connected, or was.
+    fn account(&mut self, id: PeerId) -> Option<&mut Account> {
+        let here = self.peers.get_mut(&id).map(|peer| &mut peer.account);
+        here.or_else(|| self.gone.get_mut(&id).map(|(_, account)| account))
+    }
+
+    /// G9: a peer says what it has.
     fn on_have(&mut self, from: PeerId, ids: &[MessageId], score: i64, now_ms: u64) -> Vec<Output> {
         let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
         peer.told += 1;
         if score < SCORE_GOSSIP || peer.told > TOLD_PER_BEAT_MAX {
             return Vec::new();
         }
-        let room = ASKED_PER_BEAT_MAX.saturating_sub(peer.asked);
-        let unknown = ids.iter().filter(|id| !self.cache.knows(**id) && !peer.promises.contains_key(id));
-        let wanted: Vec<MessageId> = unknown.take(room).copied().collect();
+        let cache = &self.cache;
+        peer.untaken.retain(|id| !cache.knows(*id));
+        for id in ids {
+            if peer.untaken.len() < IDS_MAX && !cache.knows(*id) && !peer.promises.contains_key(id) {
+                peer.untaken.insert(*id);
+            }
+        }
+        self.ask(from, now_ms).into_iter().collect()
+    }
+
+    /// G9: asks a peer for what it has and is not known, no more at once than can be checked, and remembers that it was
+    /// promised.
+    pub(super) fn ask(&mut self, id: PeerId, now_ms: u64) -> Option<Output> {
+        if self.peers.get(&id)?.untaken.is_empty() || self.score(id) < SCORE_GOSSIP {
+            return None;
+        }
+        let peer = self.peers.get_mut(&id)?;
+        let room = (CHECKING_PER_PEER_MAX as usize).saturating_sub(peer.pending());
+        // Not one by one.
+        if room < CHECKING_PER_PEER_MAX as usize / 2 {
+            return None;
+        }
+        let room = room.min(ASKED_PER_BEAT_MAX.saturating_sub(peer.asked));
+        let mut wanted = Vec::new();
+        while wanted.len() < room
+            && let Some(id) = peer.untaken.pop_first()
+        {
+            if !self.cache.knows(id) && !peer.promises.contains_key(&id) {
+                wanted.push(id);
+            }
+        }
         if wanted.is_empty() {
-            return Vec::new();
+            return None;
         }
         peer.asked += wanted.len();
         peer.promises.extend(wanted.iter().map(|id| (*id, now_ms + PROMISE_MS)));
-        vec![Output::Send { peer: from, frame: Frame::Want(wanted).to_bytes() }]
+        Some(Output::Send { peer: id, frame: Frame::Want(wanted).to_bytes() })
     }
 
     /// G10: sends what is kept, each message to each peer a few times at most.
-    fn on_want(&mut self, from: PeerId, ids: &[MessageId], score: i64) -> Vec<Output> {
+    fn on_want(&mut self, from: PeerId, ids: &[MessageId], score: i64, now_ms: u64) -> Vec<Output> {
         let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
         if score < SCORE_GOSSIP {
             return Vec::new();
@@ -277,9 +360,10 @@ impl Router {
             let Some(frame) = self.cache.get(*id) else { continue };
             let served = peer.served.entry(*id).or_default();
             peer.wanted += 1;
-            if peer.wanted > ASKED_PER_BEAT_MAX || *served >= SERVED_MAX {
+            let is_free = peer.wanted <= WANTED_PER_BEAT_MAX && *served < SERVED_MAX;
+            if !is_free || !peer.account.may_be_served(frame.len() as u64, now_ms) {
                 self.metrics.refused += 1;
-                peer.score.broke_a_rule(50);
+                peer.account.score.broke_a_rule(50);
                 continue;
             }
             *served += 1;
@@ -298,16 +382,17 @@ impl Router {
             return Vec::new();
         }
         if backoff_ms.is_some() {
-            peer.score.broke_a_rule(1_000);
+            peer.account.score.broke_a_rule(1_000);
         }
         // A peer that this side chose is taken even so.
-        let is_full = mesh >= MESH_HIGH && !peer.outbound;
+        let room = if peer.account.gave_way { MESH_LOW } else { MESH_HIGH };
+        let is_full = mesh >= room && !peer.outbound;
         if backoff_ms.is_some() || score < 0 || is_full {
             let mut outputs = vec![self.prune(from, now_ms)];
             outputs.extend(self.goodbye(from));
             return outputs;
         }
-        peer.in_mesh = true;
+        (peer.in_mesh, peer.mesh_beat) = (true, self.beats);
         Vec::new()
     }
 
@@ -316,8 +401,17 @@ impl Router {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.in_mesh = false;
         }
-        self.backoff.insert(id, now_ms + BACKOFF_MS);
+        self.back_off(id, now_ms + BACKOFF_MS);
         Output::Send { peer: id, frame: Frame::Prune { backoff_ms: BACKOFF_MS as u32 }.to_bytes() }
+    }
+
+    /// Does not ask a peer into the mesh until then.
+    fn back_off(&mut self, id: PeerId, until_ms: u64) {
+        self.backoff.insert(id, until_ms);
+        if self.backoff.len() > BACKOFF_PEERS_MAX {
+            let first = self.backoff.iter().min_by_key(|(id, until_ms)| (**until_ms, **id)).map(|(id, _)| *id);
+            first.and_then(|first| self.backoff.remove(&first));
+        }
     }
 
     /// G12: a peer far below 0 is let go altogether.

@@ -40,7 +40,7 @@ impl Reasons {
 }
 
 /// Counts that decay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Score {
     application: i64,
     first: i64,
@@ -49,6 +49,8 @@ pub(super) struct Score {
 }
 
 impl Score {
+    pub(super) const NEW: Self = Self { application: 0, first: 0, invalid: 0, broken: 0 };
+
     pub(super) const fn set_application(&mut self, score: i64) {
         self.application = score;
     }
