@@ -84,6 +84,10 @@ impl NodeClient {
             .body(body)
             .map_err(|error| Failure::new(ExitClass::Node, error, "check what was asked for"))?;
         let answer = self.agent.run(request).map_err(|error| match error {
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                let message = "the node stopped reading before all was sent: it is too large";
+                Failure::new(ExitClass::Input, message, "give a smaller file")
+            }
             ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::Timeout(_) => {
                 self.none.as_ref().clone().with_cause(error)
             }

@@ -16,7 +16,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{Path as UrlPath, Query as UrlQuery, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
@@ -52,6 +52,8 @@ pub const FIND_WAIT_MS: u64 = 2_000;
 pub const FIND_WAIT_MS_MAX: u64 = 60_000;
 /// After how long without a new byte a download fails unless told otherwise.
 pub const GIVE_UP_MS: u64 = 60_000;
+/// How much of a body that is not taken is read all the same.
+const UNHEEDED_BYTES_MAX: u64 = 64 << 20;
 /// How much of a file is sent at once.
 const SEND_BYTES: usize = 1 << 20;
 
@@ -240,15 +242,33 @@ async fn authorize(State(api): State<Api>, request: Request, next: Next) -> Resp
     next.run(request).await
 }
 
-/// Takes a body into a file, at most so many bytes.
+/// Takes a body into a file, at most so many bytes. When it cannot, it reads on for a while all the same: whoever sends
+/// hears what is wrong only after it has sent all.
 async fn take(node: &NodeHandle, body: Body, bytes_max: u64) -> Result<NamedTempFile, Failure> {
-    let mut file = node.taking()?;
     let mut stream = body.into_data_stream();
     let mut total = 0;
+    let taken = take_from(node, &mut stream, &mut total, bytes_max).await;
+    if taken.is_err() {
+        while total <= bytes_max.saturating_add(UNHEEDED_BYTES_MAX)
+            && let Some(Ok(piece)) = stream.next().await
+        {
+            total += piece.len() as u64;
+        }
+    }
+    taken
+}
+
+async fn take_from(
+    node: &NodeHandle,
+    stream: &mut BodyDataStream,
+    total: &mut u64,
+    bytes_max: u64,
+) -> Result<NamedTempFile, Failure> {
+    let mut file = node.taking()?;
     while let Some(piece) = stream.next().await {
         let piece = piece.map_err(|error| Failure::usage(format!("the body breaks off: {error}")))?;
-        total += piece.len() as u64;
-        if total > bytes_max {
+        *total += piece.len() as u64;
+        if *total > bytes_max {
             let why = format!("more than {bytes_max} bytes, the most that are taken");
             return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", why));
         }
