@@ -99,9 +99,15 @@ fn root() -> PathBuf {
 
 /// Runs cargo in the workspace.
 fn cargo(arguments: &[&str]) -> Result<()> {
+    cargo_with(arguments, &[])
+}
+
+/// The same with more in its environment.
+fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status =
-        process::Command::new(cargo).args(arguments).current_dir(root()).status().context("cargo does not run")?;
+    let mut command = process::Command::new(cargo);
+    command.args(arguments).envs(environment.iter().copied()).current_dir(root());
+    let status = command.status().context("cargo does not run")?;
     ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(())
 }

@@ -8,6 +8,8 @@ use std::process::Command;
 
 /// What assembles the programs of one suite: a command, and the Debian package that holds it.
 const ASSEMBLER: (&str, &str) = ("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf");
+/// What makes hosts of their own.
+const NETWORK: (&str, &str) = ("ip", "iproute2");
 /// What installs Python packages.
 const PIP: (&str, &str) = ("python3 -m pip", "python3-pip");
 const MODULES: [&str; 3] = ["unicorn", "pythondata_cpu_vexriscv", "pythondata_cpu_picorv32"];
@@ -67,6 +69,21 @@ pub(crate) fn install() -> Vec<String> {
     missing()
 }
 
+/// Whether hosts and disks of their own can be made here, for the tests that need them.
+pub(crate) fn has_hosts() -> bool {
+    let name = format!("nonos-probe-{}", std::process::id());
+    let quietly = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    if !quietly("ip", &["netns", "add", &name]) {
+        return false;
+    }
+    let works = quietly("ip", &["-n", &name, "link", "add", "br0", "type", "bridge"])
+        && quietly("ip", &["netns", "exec", &name, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+    // Both are gone with it.
+    quietly("ip", &["netns", "del", &name]) && works
+}
+
 /// What is missing, one line each with the command that installs it.
 pub(crate) fn missing() -> Vec<String> {
     let mut lines: Vec<String> = missing_programs()
@@ -92,10 +109,14 @@ fn missing_programs() -> Vec<(&'static str, &'static str)> {
     let is_missing = |(command, _): &(&str, &str)| {
         let mut words = command.split(' ');
         let program = words.next().unwrap_or_default();
-        !Command::new(program).args(words).arg("--version").output().is_ok_and(|output| output.status.success())
+        let asks = if *command == NETWORK.0 { "-V" } else { "--version" };
+        !Command::new(program).args(words).arg(asks).output().is_ok_and(|output| output.status.success())
     };
     // With all packages there, nothing needs pip.
-    let needed = if missing_modules().is_empty() { vec![ASSEMBLER] } else { vec![ASSEMBLER, PIP] };
+    let mut needed = vec![ASSEMBLER, NETWORK];
+    if !missing_modules().is_empty() {
+        needed.push(PIP);
+    }
     needed.into_iter().filter(is_missing).collect()
 }
 

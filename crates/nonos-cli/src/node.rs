@@ -142,7 +142,7 @@ impl NodeClient {
                 return Ok(());
             }
             if let Some(data) = line.strip_prefix("data:") {
-                each(serde_json::from_str(data).map_err(not_understood)?);
+                each(serde_json::from_str(data).map_err(|error| not_understood(&error))?);
             }
         }
     }
@@ -152,10 +152,10 @@ fn json<T: DeserializeOwned>(answer: Answer) -> Result<T, Failure> {
     let mut bytes = Vec::new();
     let read = answer.into_body().into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
     read.map_err(|error| Failure::new(ExitClass::Node, format!("the node ended: {error}"), "start it again"))?;
-    serde_json::from_slice(&bytes).map_err(not_understood)
+    serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
 }
 
-fn not_understood(error: serde_json::Error) -> Failure {
+fn not_understood(error: &serde_json::Error) -> Failure {
     Failure::new(
         ExitClass::Node,
         format!("the node's answer is not understood: {error}"),

@@ -2,7 +2,7 @@
 //! namespaces, where the system lets us make some).
 
 // Everything here is for these tests alone.
-#![allow(missing_docs, unreachable_pub, dead_code)]
+#![allow(missing_docs, unreachable_pub, dead_code, clippy::print_stderr)]
 
 #[path = "cli/assembly.rs"]
 mod assembly;

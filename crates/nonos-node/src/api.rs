@@ -86,11 +86,11 @@ pub struct ApiError {
 struct Failure(StatusCode, ApiError);
 
 impl Failure {
-    fn new(status: StatusCode, code: &str, error: impl ToString) -> Self {
-        Self(status, ApiError { error: error.to_string(), code: code.to_owned() })
+    fn new(status: StatusCode, code: &str, error: impl Into<String>) -> Self {
+        Self(status, ApiError { error: error.into(), code: code.to_owned() })
     }
 
-    fn usage(error: impl ToString) -> Self {
+    fn usage(error: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "usage", error)
     }
 }
@@ -111,7 +111,7 @@ impl From<RequestError> for Failure {
             RequestError::Ended => (StatusCode::SERVICE_UNAVAILABLE, "ended"),
             _ => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
         };
-        Self::new(status, code, error)
+        Self::new(status, code, error.to_string())
     }
 }
 
@@ -434,7 +434,7 @@ async fn set_policy(
     UrlPath(key): UrlPath<String>,
     body: Result<Json<PolicyBody>, axum::extract::rejection::JsonRejection>,
 ) -> Result<StatusCode, Failure> {
-    let Json(body) = body.map_err(Failure::usage)?;
+    let Json(body) = body.map_err(|error| Failure::usage(error.to_string()))?;
     let policy = match (body.policy.as_str(), body.limit) {
         ("refuse", None) => Policy::Refuse,
         ("trust", None) => Policy::Trust,

@@ -127,11 +127,15 @@ enum Done {
         bytes: Bytes,
     },
     /// A write that somebody waits for has come to its end.
-    Then(Box<Then>, Result<(), nonos_store::StoreError>),
+    Then(Box<Then>, Written),
 }
 
+/// What became of a write.
+type Written = Result<(), nonos_store::StoreError>;
+type AfterWrite = dyn FnOnce(&mut Core, Written) + Send;
+
 /// What follows a write.
-struct Then(Box<dyn FnOnce(&mut Core, Result<(), nonos_store::StoreError>) + Send>);
+struct Then(Box<AfterWrite>);
 
 impl std::fmt::Debug for Then {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -416,7 +420,7 @@ impl Core {
             Done::NotWritten { what, why } => self.warn(format!("{what} was not written: {why}")),
             Done::Warn(what) => self.warn(what),
             Done::Forget(changes) => self.write("what it forgets", changes),
-            Done::Again { topic, bytes } => self.publish(topic, bytes),
+            Done::Again { topic, bytes } => self.publish(topic, &bytes),
             Done::Then(then, result) => then.0(self, result),
         }
     }
@@ -453,11 +457,7 @@ impl Core {
     }
 
     /// Writes, and goes on when it is on the disk, or is not.
-    fn write_then(
-        &self,
-        changes: Vec<Change>,
-        then: impl FnOnce(&mut Self, Result<(), nonos_store::StoreError>) + Send + 'static,
-    ) {
+    fn write_then(&self, changes: Vec<Change>, then: impl FnOnce(&mut Self, Written) + Send + 'static) {
         let (tell, then) = (self.tell_done.clone(), Box::new(Then(Box::new(then))));
         self.store.write(
             changes,
@@ -553,7 +553,7 @@ impl Core {
             match output {
                 beacon::Output::Publish { bytes, .. } => {
                     self.keep_statement(&bytes);
-                    self.publish(gossip::Topic::Beacons, bytes.into());
+                    self.publish(gossip::Topic::Beacons, &bytes.into());
                 }
                 beacon::Output::Send { to, bytes } => {
                     self.tell(Command::Send { peer: to, protocol: Protocol::Beacon, frame: bytes.into() });
@@ -567,8 +567,8 @@ impl Core {
     }
 
     /// Says something to everybody.
-    fn publish(&mut self, topic: gossip::Topic, bytes: Bytes) {
-        match self.router.publish(topic, &bytes, self.clock.ms()) {
+    fn publish(&mut self, topic: gossip::Topic, bytes: &Bytes) {
+        match self.router.publish(topic, bytes, self.clock.ms()) {
             Ok(outputs) => self.do_gossip(outputs),
             Err(error) => self.warn(error.to_string()),
         }

@@ -260,7 +260,7 @@ impl NodeHandle {
         let parts = self.ask(|answer| Request::Export { ids, answer }).await??;
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || crate::bundle::write(parts, folder.taking()?));
-        Ok(written.await.map_err(|_| RequestError::Ended)??)
+        written.await.map_err(|_| RequestError::Ended)?
     }
 
     /// Takes a bundle: everything in it is checked first, then all of it is taken.

@@ -87,6 +87,9 @@ impl Change {
     }
 }
 
+/// Keys and values of a shelf, by key.
+pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The file.
 #[derive(Debug)]
 pub struct MeshStore(Database);
@@ -153,7 +156,7 @@ impl MeshStore {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn all(&self, shelf: Shelf) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn all(&self, shelf: Shelf) -> Result<Rows, StoreError> {
         let transaction = self.0.begin_read()?;
         let table = transaction.open_table(shelf.table())?;
         let mut rows = Vec::new();
@@ -198,17 +201,14 @@ fn builder() -> redb::Builder {
     builder
 }
 
-/// What is told when a change is on the disk, or is not.
-pub type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// What is told what became of something.
+pub type Answer<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 
 enum Job {
-    Write { changes: Vec<Change>, answer: Answer },
-    Get { shelf: Shelf, key: Vec<u8>, answer: Box<dyn FnOnce(Result<Option<Vec<u8>>, StoreError>) + Send> },
-    All { shelf: Shelf, answer: AllAnswer },
+    Write { changes: Vec<Change>, answer: Answer<()> },
+    Get { shelf: Shelf, key: Vec<u8>, answer: Answer<Option<Vec<u8>>> },
+    All { shelf: Shelf, answer: Answer<Rows> },
 }
-
-/// What is told everything on a shelf.
-pub type AllAnswer = Box<dyn FnOnce(Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>) + Send>;
 
 /// A mesh store with a thread of its own: whoever asks does not wait.
 #[derive(Debug)]
@@ -230,17 +230,17 @@ impl MeshWriter {
     }
 
     /// Hands in changes that belong together.
-    pub fn write(&self, changes: Vec<Change>, answer: Answer) {
+    pub fn write(&self, changes: Vec<Change>, answer: Answer<()>) {
         self.submit(Job::Write { changes, answer });
     }
 
     /// Asks for a value.
-    pub fn get(&self, shelf: Shelf, key: Vec<u8>, answer: Box<dyn FnOnce(Result<Option<Vec<u8>>, StoreError>) + Send>) {
+    pub fn get(&self, shelf: Shelf, key: Vec<u8>, answer: Answer<Option<Vec<u8>>>) {
         self.submit(Job::Get { shelf, key, answer });
     }
 
     /// Asks for all of a shelf.
-    pub fn all(&self, shelf: Shelf, answer: AllAnswer) {
+    pub fn all(&self, shelf: Shelf, answer: Answer<Rows>) {
         self.submit(Job::All { shelf, answer });
     }
 
@@ -303,7 +303,7 @@ fn serve(store: MeshStore, path: &Path, waiting: &Receiver<Job>) {
     }
 }
 
-fn write_all(open: &mut Option<MeshStore>, path: &Path, writes: Vec<(Vec<Change>, Answer)>) {
+fn write_all(open: &mut Option<MeshStore>, path: &Path, writes: Vec<(Vec<Change>, Answer<()>)>) {
     if writes.is_empty() {
         return;
     }

@@ -1,7 +1,9 @@
-//! `nonos bench`: how fast the machine is here, beside another emulator where there is one, and how fast runs are proven.
+//! `nonos bench`: how fast the machine is here, beside another emulator where there is one, how fast runs are proven and
+//! entries booked, and how fast nodes are.
 
 mod ledger;
 mod measure;
+mod mesh;
 mod prove;
 mod qemu;
 
@@ -12,10 +14,10 @@ use nonos_capsule::Capsule;
 use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
-/// Measure how fast the machine, the prover and the ledger are here.
+/// Measure how fast the machine, the prover, the ledger and the mesh are here.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases\n    nonos bench ledger --json | jq .entries_per_s"
+    after_help = "Examples:\n    nonos bench run --json | jq .mips_fast\n    nonos bench prove --json | jq .cases\n    nonos bench ledger --json | jq .entries_per_s\n    nonos bench mesh --json | jq .transfer_ratio"
 )]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
@@ -27,6 +29,7 @@ enum BenchCommand {
     Run(BenchRunArgs),
     Prove(prove::BenchProveArgs),
     Ledger(ledger::BenchLedgerArgs),
+    Mesh(mesh::BenchMeshArgs),
 }
 
 /// Measure instructions per second, the cost of checkpoints, and qemu-riscv32 on the same programs.
@@ -54,6 +57,7 @@ pub(crate) fn bench(args: &BenchArgs, context: &Context) -> Result<ExitClass, Fa
         BenchCommand::Run(args) => bench_run(args, context),
         BenchCommand::Prove(args) => prove::bench(args, context),
         BenchCommand::Ledger(args) => ledger::bench(args, context),
+        BenchCommand::Mesh(args) => mesh::bench(args, context),
     }
 }
 

@@ -83,7 +83,9 @@ fn hosts_on_one_network_find_each_other_and_a_split_heals() {
     let mut peers: Vec<Peer> =
         (0..3).map(|number| Peer::on(Some(&network.host(number)), &key(1 + number as u8))).collect();
     // No address, no peer, nothing is told to them.
-    peers.iter_mut().for_each(|peer| drop(peer.start(&[])));
+    for peer in &mut peers {
+        peer.start(&[]);
+    }
     let count = |peer: &Peer| peer.ask(&["peers"])["peers"].as_array().unwrap().len();
     for peer in &peers {
         peer.wait_for("two others", |peer| (count(peer) == 2).then_some(()));

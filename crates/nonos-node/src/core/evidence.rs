@@ -147,18 +147,18 @@ impl Core {
     }
 
     /// A key has signed something against itself, here: keeps it and tells everybody. Gives its id.
-    pub(super) fn accuse(&mut self, evidence: Evidence) -> Option<Hash32> {
+    pub(super) fn accuse(&mut self, evidence: &Evidence) -> Option<Hash32> {
         let bytes = Bytes::from(evidence.to_bytes());
         // Whoever made it has checked it; nothing is said that does not hold.
         let verified = evidence.verify(&NoProofCheck).ok()?;
         if self.convict(&verified, &bytes, now_s()) {
-            self.publish(Topic::Evidence, bytes);
+            self.publish(Topic::Evidence, &bytes);
         }
         Some(verified.id())
     }
 
     pub(super) fn contradicted(&mut self, pair: Equivocation) {
-        self.accuse(Evidence::Equivocation(pair));
+        self.accuse(&Evidence::Equivocation(pair));
     }
 
     /// A peer itself said which key is its own.
@@ -267,7 +267,7 @@ impl Core {
                     let (changes, _) = core.note_evidence(&verified, &bytes, now_s());
                     core.write_then(changes, move |core, written| {
                         if written.is_ok() {
-                            core.publish(Topic::Evidence, bytes);
+                            core.publish(Topic::Evidence, &bytes);
                         }
                         let _ = answer.send(written.map(|()| verified.id()).map_err(RequestError::from));
                     });
@@ -284,7 +284,7 @@ impl Core {
                     core.write_then(changes, move |core, written| {
                         let hash = receipt_hash(&bytes);
                         if written.is_ok() {
-                            core.publish(Topic::Receipts, bytes);
+                            core.publish(Topic::Receipts, &bytes);
                         }
                         let _ = answer.send(written.map(|()| hash).map_err(RequestError::from));
                     });

@@ -13,7 +13,7 @@ use nonos_mesh::{Command, net::StreamWriter};
 use nonos_mesh_proto::{
     PeerId,
     beacon::{Query, VerifiedInventory},
-    transfer::{Content, Download, DownloadConfig, DownloadOutput, Fault, Frame, PeerRefused, Resume},
+    transfer::{Content, Download, DownloadConfig, DownloadOutput, Fault, Frame, Resume},
     trust::{Decision, Evidence},
 };
 use nonos_store::mesh::{Change, Shelf};
@@ -329,11 +329,9 @@ impl Core {
         if getrandom::fill(&mut session).is_err() {
             return;
         }
-        match fetch.download.handle_peer(now_ms, peer, key, session) {
-            Ok(()) => {
-                fetch.seeders.insert(peer, (key, "asked"));
-            }
-            Err(PeerRefused::Known | PeerRefused::Banned | PeerRefused::Full | PeerRefused::Over) | Err(_) => {}
+        // One that is known, was dropped, or is too many is not asked.
+        if fetch.download.handle_peer(now_ms, peer, key, session).is_ok() {
+            fetch.seeders.insert(peer, (key, "asked"));
         }
     }
 
@@ -441,7 +439,7 @@ impl Core {
                 fetch.file(FileJob::Write { offset, bytes });
             }
             DownloadOutput::Evidence { bad, .. } => {
-                let id = self.accuse(Evidence::BadRange(bad));
+                let id = self.accuse(&Evidence::BadRange(bad));
                 if let (Some(id), Some(fetch)) = (id, self.fetches.get_mut(&root)) {
                     fetch.evidence.push(id);
                 }
@@ -569,7 +567,7 @@ impl Core {
                 for (author, why) in false_ones {
                     self.warn(format!("what {author} announced about {id} is false: {why}"));
                 }
-                self.fetched(root, Some(capsule));
+                self.fetched(root, Some(&capsule));
             }
             Err(why) => {
                 if let Err(error) = self.folder.remove(root) {
@@ -581,14 +579,14 @@ impl Core {
     }
 
     /// It is here and good: it is held from now on.
-    fn fetched(&mut self, root: Hash32, capsule: Option<Box<Capsule>>) {
+    fn fetched(&mut self, root: Hash32, capsule: Option<&Capsule>) {
         let Some(content) = self.fetches.get(&root).and_then(|fetch| fetch.content.clone()) else { return };
-        if let Err(error) = self.check_to_hold(&content, capsule.as_deref()) {
+        if let Err(error) = self.check_to_hold(&content, capsule) {
             self.discard_unheld(&content);
             self.fail_fetch(root, error.to_string());
             return;
         }
-        let (id, holding) = hold::holding_of(&content, capsule.as_deref());
+        let (id, holding) = hold::holding_of(&content, capsule);
         let change = Change::put(Shelf::Holdings, *id.as_bytes(), holding.to_bytes());
         self.write_then(vec![change], move |core, written| match written {
             Ok(()) => {

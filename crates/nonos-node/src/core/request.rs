@@ -271,7 +271,7 @@ impl Core {
                     && core.beacon.handle_import(said, now_s).is_ok()
                 {
                     core.keep_statement(&bytes);
-                    core.publish(Topic::Beacons, bytes.into());
+                    core.publish(Topic::Beacons, &bytes.into());
                     view.announcements += 1;
                 } else {
                     view.known += 1;
@@ -282,7 +282,7 @@ impl Core {
                 core.announce(capsule.as_deref());
             }
             for (topic, bytes) in publish {
-                core.publish(topic, bytes);
+                core.publish(topic, &bytes);
             }
             drop(answer.send(Ok(view)));
         });
