@@ -199,3 +199,93 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder) -> Result<Bundle, Reques
     }
     Ok(bundle)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nonos_keys::{SecretKey, Validity};
+    use nonos_mesh_proto::{
+        PeerId,
+        beacon::{Equivocation, Inventory, InventoryBody},
+    };
+    use std::fs;
+
+    fn inventory(capsule: u8) -> Inventory {
+        let body = InventoryBody {
+            peer: PeerId::from_bytes([1; 32]),
+            addresses: Vec::new(),
+            capsules: vec![CapsuleId::from_bytes([capsule; 32])],
+            sequence: 7,
+            issued_s: 1_700_000_000,
+            expires_s: 1_700_000_900,
+        };
+        body.sign(&SecretKey::from_seed(&[9; 64], Validity::ALWAYS)).unwrap()
+    }
+
+    /// A bundle with content and evidence, made in this folder.
+    fn bundle(folder: &ContentFolder) -> Vec<u8> {
+        let mut file = folder.taking().unwrap();
+        file.write_all(&[7; 40_000]).unwrap();
+        let root = folder.keep(file).unwrap().unwrap().root();
+        let evidence = Evidence::Equivocation(Equivocation::of_inventories(inventory(1), inventory(2)));
+        let parts = Parts {
+            contents: vec![(false, CapsuleId::from_bytes(*root.as_bytes()), folder.path(root))],
+            evidence: vec![(evidence.id(), evidence.to_bytes())],
+            ..Parts::default()
+        };
+        let written = write(parts, folder.taking().unwrap()).unwrap();
+        fs::read(written.path()).unwrap()
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = ["content", "parts"].into_iter().flat_map(|name| fs::read_dir(folder.join(name)).unwrap());
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn a_bundle_gives_what_went_into_it() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let bytes = bundle(&ContentFolder::open(here.path()).unwrap());
+        let path = there.path().join("all.nonos");
+        fs::write(&path, bytes).unwrap();
+        let read = read(&path, &ContentFolder::open(there.path()).unwrap()).unwrap();
+        assert_eq!((read.contents.len(), read.evidence.len()), (1, 1));
+        assert_eq!(read.contents[0].0.root(), Hash32::from_bytes(*blake3::hash(&[7; 40_000]).as_bytes()));
+    }
+
+    #[test]
+    fn damaged_bundles_are_refused_whole_and_leave_nothing() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let bytes = bundle(&ContentFolder::open(here.path()).unwrap());
+        let folder = ContentFolder::open(there.path()).unwrap();
+        let path = there.path().join("damaged");
+        let mut refused = 0;
+        for round in 0..3_000_u64 {
+            let mut damaged = bytes.clone();
+            let draw = blake3::hash(&round.to_le_bytes());
+            let number = |at: usize| u32::from_le_bytes(draw.as_bytes()[at..at + 4].try_into().unwrap()) as usize;
+            // Headers more often than contents.
+            let header = [0, damaged.len() - 1_536, 40_960 + 512][number(0) % 3];
+            let at =
+                if round % 2 == 0 { (header + number(4) % 512) % damaged.len() } else { number(4) % damaged.len() };
+            match number(8) % 4 {
+                0 => damaged.truncate(at),
+                1 => damaged[at] ^= 1 << (number(12) % 8),
+                2 => damaged[at] = number(12) as u8,
+                _ => drop(damaged.splice(at..at, bytes[..number(12) % 2_048].iter().copied())),
+            }
+            fs::write(&path, damaged).unwrap();
+            match read(&path, &folder) {
+                // A changed byte of content is other content, and a changed field that nobody reads is nothing.
+                Ok(bundle) => {
+                    for (content, _) in bundle.contents {
+                        folder.remove(content.root()).unwrap();
+                    }
+                }
+                Err(_) => refused += 1,
+            }
+            assert_eq!(files(there.path()), Vec::<PathBuf>::new(), "round {round}");
+        }
+        assert!(refused > 1_000, "{refused} of 3,000 were refused");
+    }
+}

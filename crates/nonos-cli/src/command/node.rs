@@ -2,6 +2,7 @@
 
 use crate::{Context, exit::ExitClass, failure::Failure, node::NodePlace, number, package, signing::Keys};
 use clap::{Args, Subcommand};
+use libp2p::Multiaddr;
 use nonos_mesh_proto::{transfer::UploadLimits, trust::TrustLimits};
 use nonos_node::{Node, NodeConfig, StatusView};
 use serde_json::json;
@@ -24,8 +25,8 @@ const BLOCKING_THREADS: usize = 16;
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n    nonos node\n    nonos node --data DIR --listen /ip4/0.0.0.0/udp/4001/quic-v1\n    \
-                  nonos node --bootstrap /ip4/192.0.2.1/udp/4001/quic-v1\n    nonos node status"
+    after_help = "Examples:\n    nonos node\n    nonos node --data DIR --listen 0.0.0.0:4001\n    \
+                  nonos node --bootstrap 192.0.2.1:4001\n    nonos node status"
 )]
 pub(crate) struct NodeArgs {
     #[command(subcommand)]
@@ -34,13 +35,13 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     place: NodePlace,
 
-    /// Listen there: a UDP address as a multiaddr; may be given several times.
-    #[arg(long, value_name = "ADDRESS", default_value = "/ip4/0.0.0.0/udp/0/quic-v1")]
-    listen: Vec<libp2p::Multiaddr>,
+    /// Listen there, on UDP: IP:PORT, or a multiaddr; may be given several times.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:0", value_parser = parse_address)]
+    listen: Vec<Multiaddr>,
 
-    /// A peer to begin with, as a multiaddr; may be given several times. None is needed on a local network.
-    #[arg(long, value_name = "ADDRESS")]
-    bootstrap: Vec<libp2p::Multiaddr>,
+    /// A peer to begin with: IP:PORT, or a multiaddr; may be given several times. None is needed on a local network.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+    bootstrap: Vec<Multiaddr>,
 
     /// Do not look for peers on the local network, and do not be found there.
     #[arg(long)]
@@ -85,6 +86,16 @@ enum NodeCommand {
 struct PlaceArgs {
     #[command(flatten)]
     place: NodePlace,
+}
+
+/// An address of QUIC over UDP.
+fn parse_address(text: &str) -> Result<Multiaddr, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        let version = if address.is_ipv4() { "ip4" } else { "ip6" };
+        let (ip, port) = (address.ip(), address.port());
+        return format!("/{version}/{ip}/udp/{port}/quic-v1").parse().map_err(|error| format!("{error}"));
+    }
+    text.parse().map_err(|_| "neither IP:PORT nor a multiaddr such as /ip4/192.0.2.1/udp/4001/quic-v1".to_owned())
 }
 
 /// Runs it, or asks it.

@@ -29,6 +29,8 @@ macro_rules! vectors {
 mod author;
 #[path = "negative/books.rs"]
 mod books;
+#[path = "negative/mesh.rs"]
+mod mesh;
 #[path = "negative/package.rs"]
 mod package;
 #[path = "negative/proofs.rs"]
@@ -61,8 +63,16 @@ fn check(name: &str, make: impl FnOnce(&Place), arguments: &str) {
 
 #[test]
 fn there_are_enough_vectors_and_each_golden_file_has_one() {
-    let lists =
-        [author::NAMES, books::NAMES, package::NAMES, proofs::NAMES, running::NAMES, signatures::NAMES, tickets::NAMES];
+    let lists = [
+        author::NAMES,
+        books::NAMES,
+        mesh::NAMES,
+        package::NAMES,
+        proofs::NAMES,
+        running::NAMES,
+        signatures::NAMES,
+        tickets::NAMES,
+    ];
     let names: BTreeSet<String> = lists.concat().iter().map(ToString::to_string).collect();
     assert_eq!(names.len(), lists.iter().map(|list| list.len()).sum::<usize>(), "a name stands for one vector");
     assert!(names.len() >= VECTORS_MIN, "{} vectors", names.len());
