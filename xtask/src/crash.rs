@@ -74,6 +74,8 @@ pub(crate) struct CrashChild {
 #[derive(Debug, Default)]
 struct Tally {
     crash_points: u64,
+    /// For which there was no time.
+    points_left_out: u64,
     survivors: u64,
     kills: u64,
     ledgers: u64,
@@ -114,6 +116,7 @@ impl Crash {
             print_json(&json!({
                 "events": course.events().len(),
                 "crash_points": tally.crash_points,
+                "crash_points_left_out": tally.points_left_out,
                 "survivors": tally.survivors,
                 "kills": tally.kills,
                 "ledgers_killed": tally.ledgers,
@@ -123,7 +126,7 @@ impl Crash {
                 "ok": ok,
                 "faults": tally.faults,
                 "seed": self.seed,
-                "stopped_early": late(),
+                "stopped_early": late() || tally.points_left_out > 0,
                 "power_s": power_s,
                 "wall_s": wall_s,
             }))?;
@@ -193,6 +196,7 @@ impl Crash {
                         let Ok(moment) = next else { break };
                         // The rest is only taken off, so that the writer is not held up.
                         if late() {
+                            tally.lock().unwrap_or_else(PoisonError::into_inner).points_left_out += 1;
                             continue;
                         }
                         let point = {

@@ -6,8 +6,9 @@
 use nonos_mesh_proto::transfer::{Content, ContentBuilder, ContentError, RESUME_BYTES_MAX, Resume};
 use nonos_types::Hash32;
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -155,7 +156,8 @@ impl ContentFolder {
         let resume = resume.filter(|_| path.exists());
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(resume.is_none()).open(&path)?;
-        Ok((Part { folder: self.clone(), root, file }, resume))
+        let is_new = resume.is_none();
+        Ok((Part { folder: self.clone(), root, file, is_new, hashing: None }, resume))
     }
 }
 
@@ -165,15 +167,41 @@ pub struct Part {
     folder: ContentFolder,
     root: Hash32,
     file: File,
+    /// Whether nothing was there from an earlier try.
+    is_new: bool,
+    hashing: Option<Hashing>,
+}
+
+/// The tree of what is on the disk so far, from the front: at the end little is left to hash.
+#[derive(Debug)]
+struct Hashing {
+    builder: ContentBuilder,
+    upto: u64,
+    /// What was written behind it: where it begins and ends.
+    ahead: BTreeMap<u64, u64>,
 }
 
 impl Part {
-    /// Writes bytes that are verified.
+    /// Writes bytes of content of this size that are verified.
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+    pub fn write(&mut self, size: u64, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)?;
+        if self.is_new && self.hashing.is_none() {
+            let builder = ContentBuilder::new(size).map_err(io::Error::other)?;
+            self.hashing = Some(Hashing { builder, upto: 0, ahead: BTreeMap::new() });
+        }
+        let Some(hashing) = &mut self.hashing else { return Ok(()) };
+        hashing.ahead.insert(offset, offset + bytes.len() as u64);
+        while let Some(end) = hashing.ahead.remove(&hashing.upto) {
+            // As the disk has it, not as it was handed in.
+            let mut piece = vec![0; (end - hashing.upto) as usize];
+            self.file.read_exact_at(&mut piece, hashing.upto)?;
+            hashing.builder.push(&piece).map_err(io::Error::other)?;
+            hashing.upto = end;
+        }
+        Ok(())
     }
 
     /// Saves how far it is, once what it names is on the disk.
@@ -194,7 +222,11 @@ impl Part {
         self.file.set_len(size)?;
         self.file.sync_all()?;
         let (part, resume) = (self.folder.part_path(self.root), self.folder.resume_path(self.root));
-        let content = tree_of(&mut self.file)?.ok().filter(|content| content.root() == self.root);
+        let content = match self.hashing.take() {
+            Some(Hashing { builder, upto, .. }) => tree_from(&mut self.file, builder, upto)?,
+            None => tree_of(&mut self.file)?,
+        };
+        let content = content.ok().filter(|content| content.root() == self.root);
         let Some(content) = content else {
             self.discard()?;
             return Ok(None);
@@ -218,12 +250,15 @@ impl Part {
 }
 
 fn tree_of(file: &mut File) -> io::Result<Result<Content, ContentError>> {
-    use std::io::Seek as _;
-    file.rewind()?;
-    let mut builder = match ContentBuilder::new(file.metadata()?.len()) {
-        Ok(builder) => builder,
-        Err(error) => return Ok(Err(error)),
-    };
+    match ContentBuilder::new(file.metadata()?.len()) {
+        Ok(builder) => tree_from(file, builder, 0),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Hashes the rest of a file.
+fn tree_from(file: &mut File, mut builder: ContentBuilder, from: u64) -> io::Result<Result<Content, ContentError>> {
+    file.seek(io::SeekFrom::Start(from))?;
     let mut buffer = vec![0; HASH_READ_BYTES];
     loop {
         let read = file.read(&mut buffer)?;

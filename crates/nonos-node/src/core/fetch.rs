@@ -40,7 +40,7 @@ const WRITES_MAX: usize = 2_048;
 
 /// What the thread of a download's file is told.
 enum FileJob {
-    Write { offset: u64, bytes: Bytes },
+    Write { size: u64, offset: u64, bytes: Bytes },
     Save(Resume),
     Finish { size: u64 },
 }
@@ -138,9 +138,9 @@ impl Fetch {
 /// The thread of a download's file.
 fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &UnboundedSender<Done>) {
     let mut part = Some(part);
-    while let (Ok(job), Some(file)) = (jobs.recv(), &part) {
+    while let (Ok(job), Some(file)) = (jobs.recv(), &mut part) {
         let result = match job {
-            FileJob::Write { offset, bytes } => file.write(offset, &bytes),
+            FileJob::Write { size, offset, bytes } => file.write(size, offset, &bytes),
             FileJob::Save(resume) => file.save(&resume),
             FileJob::Finish { size } => match part.take().map(|file| file.finish(size)) {
                 Some(Ok(content)) => {
@@ -436,7 +436,10 @@ impl Core {
                     fetch.state = FetchState::Fetching;
                     fetch.tell(root, now_ms);
                 }
-                fetch.file(FileJob::Write { offset, bytes });
+                // Nothing is verified before the size is.
+                if let Some(size) = fetch.download.progress().size_bytes {
+                    fetch.file(FileJob::Write { size, offset, bytes });
+                }
             }
             DownloadOutput::Evidence { bad, .. } => {
                 let id = self.accuse(&Evidence::BadRange(bad));

@@ -227,7 +227,7 @@ async fn known(node: &Node, id: CapsuleId) -> Result<(), Failure> {
     soon("hearing who has it", async {
         loop {
             let query = Query::Id(nonos_types::Hash32::from_bytes(*id.as_bytes()));
-            let found = node.handle().find(query, 100).await.map_err(Failure::from)?;
+            let found = node.handle().find(query, 0).await.map_err(Failure::from)?;
             if found.iter().any(|row| !row.holders.is_empty()) {
                 return Ok(());
             }
