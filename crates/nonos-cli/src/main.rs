@@ -38,6 +38,7 @@ use std::{
 };
 use terminal::Terminal;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What every command is given.
 pub(crate) struct Context {
@@ -119,6 +120,9 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitClass, Failure> {
     }
 }
 
+/// Parts of the connections' library that say something in its ordinary course.
+const LIBP2P: [&str; 4] = ["libp2p_kad", "libp2p_swarm", "libp2p_mdns", "libp2p_relay"];
+
 fn start_log(cli: &Cli) {
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => LevelFilter::OFF,
@@ -126,11 +130,13 @@ fn start_log(cli: &Cli) {
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    // What the connections' library says about its own workings is for whoever asks for much.
+    let theirs = if cli.verbose > 1 { level } else { level.min(LevelFilter::ERROR) };
+    let filter = Targets::new().with_default(level).with_targets(LIBP2P.map(|target| (target, theirs)));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && Terminal::color())
         .with_target(false)
-        .without_time()
-        .init();
+        .without_time();
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

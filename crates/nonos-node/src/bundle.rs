@@ -115,8 +115,8 @@ pub(crate) fn write(parts: Parts, file: NamedTempFile) -> Result<NamedTempFile, 
 }
 
 /// Reads a bundle and checks everything in it. Contents are in the folder afterwards, which nobody sees until they are
-/// held; if anything is wrong they are not.
-pub(crate) fn read(path: &Path, folder: &ContentFolder) -> Result<Bundle, RequestError> {
+/// held; those of `kept` are there even if something went wrong.
+pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) -> Result<Bundle, RequestError> {
     let mut bundle = Bundle::default();
     let mut staged = Vec::new();
     let mut proofs: BTreeMap<Hash32, Vec<u8>> = BTreeMap::new();
@@ -195,7 +195,9 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder) -> Result<Bundle, Reques
     }
     bundle.receipts = proofs.into_iter().collect();
     for (file, capsule) in staged {
-        bundle.contents.push((Arc::new(folder.keep(file)??), capsule));
+        let content = folder.keep(file)??;
+        kept.push(content.root());
+        bundle.contents.push((Arc::new(content), capsule));
     }
     Ok(bundle)
 }
@@ -248,7 +250,7 @@ mod tests {
         let bytes = bundle(&ContentFolder::open(here.path()).unwrap());
         let path = there.path().join("all.nonos");
         fs::write(&path, bytes).unwrap();
-        let read = read(&path, &ContentFolder::open(there.path()).unwrap()).unwrap();
+        let read = read(&path, &ContentFolder::open(there.path()).unwrap(), &mut Vec::new()).unwrap();
         assert_eq!((read.contents.len(), read.evidence.len()), (1, 1));
         assert_eq!(read.contents[0].0.root(), Hash32::from_bytes(*blake3::hash(&[7; 40_000]).as_bytes()));
     }
@@ -275,7 +277,7 @@ mod tests {
                 _ => drop(damaged.splice(at..at, bytes[..number(12) % 2_048].iter().copied())),
             }
             fs::write(&path, damaged).unwrap();
-            match read(&path, &folder) {
+            match read(&path, &folder, &mut Vec::new()) {
                 // A changed byte of content is other content, and a changed field that nobody reads is nothing.
                 Ok(bundle) => {
                     for (content, _) in bundle.contents {

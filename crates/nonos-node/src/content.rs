@@ -6,7 +6,7 @@
 use nonos_mesh_proto::transfer::{Content, ContentBuilder, ContentError, RESUME_BYTES_MAX, Resume};
 use nonos_types::Hash32;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::FileExt as _,
@@ -135,6 +135,25 @@ impl ContentFolder {
             }
         }
         Ok(())
+    }
+
+    /// Throws away what is neither among these nor the tree of one of them: a kill may have come between a file and the
+    /// word that it is held. Gives how many files went.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn keep_only(&self, roots: &BTreeSet<Hash32>) -> io::Result<usize> {
+        let mut gone = 0;
+        for entry in fs::read_dir(&self.whole)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let root = name.strip_suffix(".tree").unwrap_or(&name).parse();
+            if !root.is_ok_and(|root| roots.contains(&root)) {
+                fs::remove_file(entry.path())?;
+                gone += 1;
+            }
+        }
+        Ok(gone)
     }
 
     /// Begins a download, or goes on with one.

@@ -269,8 +269,18 @@ impl NodeHandle {
     /// [`RequestError`].
     pub async fn import(&self, file: NamedTempFile) -> Result<ImportView, RequestError> {
         let folder = self.folder.clone();
-        let read = tokio::task::spawn_blocking(move || crate::bundle::read(file.path(), &folder));
-        let bundle = read.await.map_err(|_| RequestError::Ended)??;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut kept = Vec::new();
+            let bundle = crate::bundle::read(file.path(), &folder, &mut kept);
+            (bundle, kept)
+        });
+        let bundle = match read.await.map_err(|_| RequestError::Ended)? {
+            (Ok(bundle), _) => bundle,
+            (Err(error), kept) => {
+                self.ask(|answer| Request::Discard { roots: kept, answer }).await?;
+                return Err(error);
+            }
+        };
         self.ask(|answer| Request::Import { bundle: Box::new(bundle), answer }).await?
     }
 

@@ -573,9 +573,8 @@ impl Core {
                 self.fetched(root, Some(&capsule));
             }
             Err(why) => {
-                if let Err(error) = self.folder.remove(root) {
-                    self.warn(format!("{root} cannot be thrown away: {error}"));
-                }
+                // The same bytes may be held as what they are.
+                self.discard_unheld(root);
                 self.fail_fetch(root, RequestError::NotTheCapsule(why).to_string());
             }
         }
@@ -585,7 +584,7 @@ impl Core {
     fn fetched(&mut self, root: Hash32, capsule: Option<&Capsule>) {
         let Some(content) = self.fetches.get(&root).and_then(|fetch| fetch.content.clone()) else { return };
         if let Err(error) = self.check_to_hold(&content, capsule) {
-            self.discard_unheld(&content);
+            self.discard_unheld(content.root());
             self.fail_fetch(root, error.to_string());
             return;
         }
@@ -601,7 +600,7 @@ impl Core {
                 }
             }
             Err(error) => {
-                core.discard_unheld(&content);
+                core.discard_unheld(content.root());
                 core.fail_fetch(root, format!("the disk: {error}"));
             }
         });

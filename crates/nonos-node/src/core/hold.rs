@@ -13,7 +13,7 @@ use nonos_mesh_proto::{
     transfer::{Content, NumberSet},
 };
 use nonos_store::mesh::{Change, Shelf};
-use nonos_types::CapsuleId;
+use nonos_types::{CapsuleId, Hash32};
 use std::{collections::BTreeSet, sync::Arc};
 use tracing::info;
 
@@ -23,7 +23,7 @@ impl Core {
         match self.check_to_hold(&content, capsule.as_deref()) {
             Ok(()) => {}
             Err(error) => {
-                self.discard_unheld(&content);
+                self.discard_unheld(content.root());
                 // Whoever asked may be gone.
                 let _ = answer.send(Err(error));
                 return;
@@ -39,7 +39,7 @@ impl Core {
                     Ok(SeededView { holding: row(id, &holding), announced, note })
                 }
                 Err(error) => {
-                    core.discard_unheld(&content);
+                    core.discard_unheld(content.root());
                     Err(error.into())
                 }
             };
@@ -105,8 +105,7 @@ impl Core {
     }
 
     /// Throws away what was taken in and is not held.
-    pub(super) fn discard_unheld(&mut self, content: &Content) {
-        let root = content.root();
+    pub(super) fn discard_unheld(&mut self, root: Hash32) {
         if !self.holdings.values().any(|holding| holding.root == root)
             && let Err(error) = self.folder.remove(root)
         {

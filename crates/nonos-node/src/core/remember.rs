@@ -17,6 +17,7 @@ use nonos_types::{
     codec::{CodecError, Reader, Writer},
 };
 use std::{collections::BTreeSet, sync::Arc};
+use tracing::info;
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -131,7 +132,16 @@ impl Core {
             }
         }
         self.remember_statements(&memory.announcements, &memory.inventories, now_s);
+        let roots: Result<BTreeSet<Hash32>, CodecError> =
+            memory.holdings.iter().map(|(_, row)| Holding::from_bytes(row).map(|holding| holding.root)).collect();
         self.remember_holdings(memory.holdings);
+        // A row that cannot be read may stand for any file.
+        match roots.map(|roots| self.folder.keep_only(&roots)) {
+            Ok(Ok(0)) => {}
+            Ok(Ok(gone)) => info!(gone, "files that nobody holds are thrown away"),
+            Ok(Err(error)) => self.warn(format!("what nobody holds cannot be thrown away: {error}")),
+            Err(error) => self.warn(format!("some of what it holds cannot be read: {error}")),
+        }
         self.say_holdings();
     }
 

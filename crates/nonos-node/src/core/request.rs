@@ -33,20 +33,62 @@ pub(crate) enum Request {
     Status(oneshot::Sender<StatusView>),
     Peers(oneshot::Sender<Vec<PeerRow>>),
     Keys(oneshot::Sender<Vec<KeyRow>>),
-    Find { query: Query, wait_ms: u64, answer: Answer<Vec<FoundRow>> },
+    Find {
+        query: Query,
+        wait_ms: u64,
+        answer: Answer<Vec<FoundRow>>,
+    },
     Holdings(oneshot::Sender<Vec<HoldingRow>>),
-    Hold { content: Arc<Content>, capsule: Option<Box<Capsule>>, answer: Answer<SeededView> },
-    Release { id: CapsuleId, answer: Answer<()> },
-    Fetch { id: CapsuleId, give_up_ms: u64, answer: Answer<FetchWatch> },
-    StopFetch { id: CapsuleId, answer: Answer<()> },
-    PathOf { id: CapsuleId, answer: Answer<PathBuf> },
+    Hold {
+        content: Arc<Content>,
+        capsule: Option<Box<Capsule>>,
+        answer: Answer<SeededView>,
+    },
+    Release {
+        id: CapsuleId,
+        answer: Answer<()>,
+    },
+    Fetch {
+        id: CapsuleId,
+        give_up_ms: u64,
+        answer: Answer<FetchWatch>,
+    },
+    StopFetch {
+        id: CapsuleId,
+        answer: Answer<()>,
+    },
+    PathOf {
+        id: CapsuleId,
+        answer: Answer<PathBuf>,
+    },
     Policies(oneshot::Sender<Vec<PolicyRow>>),
-    SetPolicy { key: KeyId, policy: Option<Policy>, answer: Answer<()> },
+    SetPolicy {
+        key: KeyId,
+        policy: Option<Policy>,
+        answer: Answer<()>,
+    },
     Evidence(Answer<Vec<EvidenceRow>>),
-    EvidenceBytes { id: Hash32, answer: Answer<Vec<u8>> },
-    Publish { bytes: Bytes, answer: Answer<Hash32> },
-    Export { ids: Vec<CapsuleId>, answer: Answer<Parts> },
-    Import { bundle: Box<Bundle>, answer: Answer<ImportView> },
+    EvidenceBytes {
+        id: Hash32,
+        answer: Answer<Vec<u8>>,
+    },
+    Publish {
+        bytes: Bytes,
+        answer: Answer<Hash32>,
+    },
+    Export {
+        ids: Vec<CapsuleId>,
+        answer: Answer<Parts>,
+    },
+    Import {
+        bundle: Box<Bundle>,
+        answer: Answer<ImportView>,
+    },
+    /// What was taken in for nothing.
+    Discard {
+        roots: Vec<Hash32>,
+        answer: oneshot::Sender<()>,
+    },
     Metrics(oneshot::Sender<String>),
     Shutdown(oneshot::Sender<()>),
 }
@@ -78,6 +120,10 @@ impl Core {
             Request::Publish { bytes, answer } => self.publish_file(bytes, answer),
             Request::Export { ids, answer } => self.export(&ids, answer),
             Request::Import { bundle, answer } => self.import(*bundle, answer),
+            Request::Discard { roots, answer } => {
+                roots.into_iter().for_each(|root| self.discard_unheld(root));
+                let _ = answer.send(());
+            }
             Request::Metrics(answer) => drop(answer.send(self.metrics())),
             Request::Shutdown(answer) => self.ending = Some(answer),
         }
@@ -225,7 +271,7 @@ impl Core {
         let announcements = match checked.and(announcements) {
             Ok(announcements) => announcements,
             Err(error) => {
-                bundle.contents.iter().for_each(|(content, _)| self.discard_unheld(content));
+                bundle.contents.iter().for_each(|(content, _)| self.discard_unheld(content.root()));
                 return drop(answer.send(Err(error)));
             }
         };
@@ -262,7 +308,7 @@ impl Core {
         }
         self.write_then(changes, move |core, written| {
             if let Err(error) = written {
-                holdings.iter().for_each(|(_, _, content, _)| core.discard_unheld(content));
+                holdings.iter().for_each(|(_, _, content, _)| core.discard_unheld(content.root()));
                 return drop(answer.send(Err(error.into())));
             }
             for said in announcements {
