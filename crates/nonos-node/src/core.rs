@@ -68,6 +68,8 @@ const RECEIPT_REPEATED_S: u64 = 86_400;
 
 /// The name of the trust book among the state.
 const TRUST: &[u8] = b"trust";
+/// The name of the highest sequence that its key signed.
+const SEQUENCE: &[u8] = b"sequence";
 
 const _: () = assert!(REPEAT_MS > gossip::SEEN_MS, "before that nobody passes it on");
 
@@ -185,6 +187,8 @@ pub(crate) struct Core {
     frames_dropped: u64,
     uploaded_bytes: u64,
     acked: u64,
+    /// The highest that its key signed.
+    sequence: u64,
     ending: Option<oneshot::Sender<()>>,
 }
 
@@ -242,6 +246,7 @@ impl Core {
             frames_dropped: 0,
             uploaded_bytes: 0,
             acked: 0,
+            sequence: 0,
             ending: None,
             store: MeshWriter::new(store, store_path)?,
             config,
@@ -552,8 +557,7 @@ impl Core {
         for output in outputs {
             match output {
                 beacon::Output::Publish { bytes, .. } => {
-                    self.keep_statement(&bytes);
-                    self.publish(gossip::Topic::Beacons, &bytes.into());
+                    self.say_statement(bytes.into());
                 }
                 beacon::Output::Send { to, bytes } => {
                     self.tell(Command::Send { peer: to, protocol: Protocol::Beacon, frame: bytes.into() });
