@@ -19,7 +19,7 @@ use nonos_mesh_proto::{
 use nonos_types::{CapsuleId, Hash32};
 use nonos_verifier::{Receipt, verify};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -48,7 +48,10 @@ pub(crate) struct Parts {
 pub(crate) struct Bundle {
     pub(crate) contents: Vec<(Arc<Content>, Option<Box<Capsule>>)>,
     pub(crate) announcements: Vec<Announcement>,
+    /// Receipts that hold.
     pub(crate) receipts: Vec<(Hash32, Vec<u8>)>,
+    /// Receipts that do not, and that evidence is about.
+    pub(crate) unproven: Vec<(Hash32, Vec<u8>)>,
     pub(crate) evidence: Vec<(VerifiedEvidence, Vec<u8>)>,
 }
 
@@ -124,11 +127,12 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
     let mut evidence: Vec<(String, Evidence, Vec<u8>)> = Vec::new();
     let mut bytes_total = 0;
     let mut archive = tar::Archive::new(BufReader::new(File::open(path)?));
-    for (count, entry) in archive.entries().map_err(BundleError::Archive)?.enumerate() {
+    // As they lie there: a name of a gigabyte in front of a file is a file that no bundle has, and is not read.
+    for (count, entry) in archive.entries().map_err(BundleError::Archive)?.raw(true).enumerate() {
         let mut entry = entry.map_err(BundleError::Archive)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let size = entry.size();
-        bytes_total += size;
+        bytes_total = size.saturating_add(bytes_total);
         if count >= BUNDLE_FILES_MAX || bytes_total > BUNDLE_BYTES_MAX {
             return Err(BundleError::TooLarge.into());
         }
@@ -180,20 +184,22 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
             evidence.push((name, read, bytes));
         }
     }
+    let mut accused_with = BTreeSet::new();
     // Evidence may be about a receipt that stands after it.
     let at_hand = ProofsOf(|hash| proofs.get(&hash).cloned());
     for (name, read, bytes) in evidence {
         let verified = read.verify(&at_hand).map_err(|why| BundleError::Invalid { name, why: why.to_string() })?;
         if let Evidence::InvalidProof(of) = &read {
-            // It travels along as what its executor is accused with.
+            // It travels along as what its executor is accused with, and is never said to be a receipt.
             unproven.remove(&of.receipt);
+            accused_with.insert(of.receipt);
         }
         bundle.evidence.push((verified, bytes));
     }
     if let Some((_, error)) = unproven.pop_first() {
         return Err(error.into());
     }
-    bundle.receipts = proofs.into_iter().collect();
+    (bundle.unproven, bundle.receipts) = proofs.into_iter().partition(|(hash, _)| accused_with.contains(hash));
     for (file, capsule) in staged {
         let content = folder.keep(file)??;
         kept.push(content.root());

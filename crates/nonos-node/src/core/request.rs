@@ -288,13 +288,18 @@ impl Core {
             holdings.push((id, holding, content, capsule));
         }
         for (hash, bytes) in bundle.receipts {
+            // What is known is written all the same: the disk may have refused it the first time.
             if self.receipts.contains_key(&hash) {
                 view.known += 1;
             } else {
-                changes.extend(self.keep_receipt(&bytes, true));
-                publish.push((Topic::Receipts, Bytes::from(bytes)));
+                publish.push((Topic::Receipts, Bytes::from(bytes.clone())));
                 view.receipts += 1;
             }
+            changes.extend(self.keep_receipt(&bytes, true));
+        }
+        for (_, bytes) in bundle.unproven {
+            // Whoever says that such a one holds is punished by everybody: it is kept, and not said.
+            changes.extend(self.keep_receipt(&bytes, false));
         }
         for (verified, bytes) in bundle.evidence {
             let (more, news) = self.note_evidence(&verified, &bytes, now_s);
