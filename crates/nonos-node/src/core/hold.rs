@@ -138,7 +138,8 @@ impl Core {
 
     /// Tells the beacon what is held and where this node is reached.
     pub(super) fn say_holdings(&mut self) {
-        let capsules: BTreeSet<CapsuleId> = self.holdings.keys().copied().collect();
+        // Requests that came at one time may have brought one too many.
+        let capsules: BTreeSet<CapsuleId> = self.holdings.keys().copied().take(INVENTORY_CAPSULES_MAX).collect();
         // Where others reach it comes first, its own host last.
         let mut addresses: Vec<String> = self.reachable.iter().map(ToString::to_string).collect();
         let (own_host, others): (Vec<String>, Vec<String>) =

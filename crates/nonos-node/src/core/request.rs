@@ -1,6 +1,6 @@
 //! Requests: what whoever runs the node asks for.
 
-use super::{Core, search::SearchEnd};
+use super::{Core, hold, search::SearchEnd};
 use crate::{
     FetchWatch, RequestError,
     bundle::{Bundle, Parts},
@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use nonos_capsule::Capsule;
 use nonos_mesh_proto::{
-    beacon::{Query, Statement as _},
+    beacon::{INVENTORY_CAPSULES_MAX, Query, Statement as _},
     gossip::Topic,
     transfer::Content,
     trust::{Decision, Policy},
@@ -258,6 +258,12 @@ impl Core {
         let now_s = now_s();
         let checked =
             bundle.contents.iter().try_for_each(|(content, capsule)| self.check_to_hold(content, capsule.as_deref()));
+        let checked = checked.and_then(|()| {
+            let ids = bundle.contents.iter().map(|(content, capsule)| hold::holding_of(content, capsule.as_deref()).0);
+            let new: BTreeSet<CapsuleId> = ids.filter(|id| !self.holdings.contains_key(id)).collect();
+            let fits = self.holdings.len() + new.len() <= INVENTORY_CAPSULES_MAX || new.is_empty();
+            fits.then_some(()).ok_or(RequestError::TooMany(INVENTORY_CAPSULES_MAX))
+        });
         let revocations = self.beacon.index().revocations().to_vec();
         let announcements = bundle.announcements.iter().map(|said| {
             said.clone().verify(now_s, &revocations).map(|_| said.clone()).map_err(|why| {
@@ -278,7 +284,7 @@ impl Core {
         let mut view = ImportView::default();
         let (mut changes, mut holdings, mut publish) = (Vec::new(), Vec::new(), Vec::new());
         for (content, capsule) in bundle.contents {
-            let (id, holding) = super::hold::holding_of(&content, capsule.as_deref());
+            let (id, holding) = hold::holding_of(&content, capsule.as_deref());
             if self.holdings.contains_key(&id) {
                 view.known += 1;
                 continue;
