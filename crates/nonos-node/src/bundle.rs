@@ -6,14 +6,14 @@
 
 use crate::{
     RequestError,
-    content::ContentFolder,
+    content::{ContentFolder, Taken},
     proofs::{ProofsOf, receipt_hash},
 };
 use nonos_capsule::{CAPSULE_BYTES_MAX, Capsule};
 use nonos_mesh_proto::{
     beacon::{ANNOUNCEMENT_BYTES_MAX, Announcement},
     gossip::RECEIPT_BYTES_MAX,
-    transfer::{CONTENT_BYTES_MAX, Content},
+    transfer::CONTENT_BYTES_MAX,
     trust::{EVIDENCE_BYTES_MAX, Evidence, VerifiedEvidence},
 };
 use nonos_types::{CapsuleId, Hash32};
@@ -23,7 +23,6 @@ use std::{
     fs::File,
     io::{self, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 use tempfile::NamedTempFile;
 use thiserror::Error;
@@ -46,7 +45,7 @@ pub(crate) struct Parts {
 /// What was in a bundle, each part checked by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Bundle {
-    pub(crate) contents: Vec<(Arc<Content>, Option<Box<Capsule>>)>,
+    pub(crate) contents: Vec<(Taken, Option<Box<Capsule>>)>,
     pub(crate) announcements: Vec<Announcement>,
     /// Receipts that hold.
     pub(crate) receipts: Vec<(Hash32, Vec<u8>)>,
@@ -203,7 +202,7 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
     for (file, capsule) in staged {
         let content = folder.keep(file)??;
         kept.push(content.root());
-        bundle.contents.push((Arc::new(content), capsule));
+        bundle.contents.push((content, capsule));
     }
     Ok(bundle)
 }
@@ -262,6 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_no_longer_than_a_name() {
+        let there = tempfile::tempdir().unwrap();
+        let path = there.path().join("long");
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(300_000);
+        header.set_cksum();
+        archive.append(&header, &vec![b'a'; 300_000][..]).unwrap();
+        fs::write(&path, archive.into_inner().unwrap()).unwrap();
+        let folder = ContentFolder::open(there.path()).unwrap();
+        let refused = read(&path, &folder, &mut Vec::new()).unwrap_err();
+        assert!(matches!(refused, RequestError::Bundle(BundleError::Name { .. })), "{refused}");
+    }
+
+    #[test]
     fn damaged_bundles_are_refused_whole_and_leave_nothing() {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let bytes = bundle(&ContentFolder::open(here.path()).unwrap());
@@ -287,7 +303,9 @@ mod tests {
                 // A changed byte of content is other content, and a changed field that nobody reads is nothing.
                 Ok(bundle) => {
                     for (content, _) in bundle.contents {
-                        folder.remove(content.root()).unwrap();
+                        let root = content.root();
+                        drop(content);
+                        folder.remove(root).unwrap();
                     }
                 }
                 Err(_) => refused += 1,

@@ -108,10 +108,12 @@ enum Done {
     },
     Disk {
         root: Hash32,
+        turn: u64,
         result: fetch::DiskResult,
     },
     Vetted {
         root: Hash32,
+        turn: u64,
         result: Result<Box<nonos_capsule::Capsule>, String>,
     },
     /// Something was not written.
@@ -174,6 +176,8 @@ pub(crate) struct Core {
     /// Streams of ours: of which download.
     streams: BTreeMap<(PeerId, u64), Hash32>,
     stream_next: u64,
+    /// Numbers the tries of downloads.
+    turn_next: u64,
 
     listening: BTreeSet<Multiaddr>,
     reachable: BTreeSet<Multiaddr>,
@@ -234,6 +238,7 @@ impl Core {
             links: BTreeMap::new(),
             streams: BTreeMap::new(),
             stream_next: 0,
+            turn_next: 0,
             listening: BTreeSet::new(),
             reachable: BTreeSet::new(),
             warnings: VecDeque::new(),
@@ -420,8 +425,8 @@ impl Core {
             Done::Read { read, bytes } => self.upload.on_read(now_ms, read, bytes),
             Done::Receipt { id, verdict } => self.receipt_checked(id, verdict),
             Done::Evidence { id, result } => self.evidence_checked(id, result),
-            Done::Disk { root, result } => self.disk_done(root, result),
-            Done::Vetted { root, result } => self.vetted(root, result),
+            Done::Disk { root, turn, result } => self.disk_done(root, turn, result),
+            Done::Vetted { root, turn, result } => self.vetted(root, turn, result),
             Done::NotWritten { what, why } => self.warn(format!("{what} was not written: {why}")),
             Done::Warn(what) => self.warn(what),
             Done::Forget(changes) => self.write("what it forgets", changes),

@@ -4,7 +4,7 @@ use super::{Core, Done, hold, request::Answer};
 use crate::{
     FetchState, FetchWatch, RequestError,
     clock::now_s,
-    content::Part,
+    content::{Part, Taken},
     view::{FetchView, SeederView},
 };
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use nonos_mesh::{Command, net::StreamWriter};
 use nonos_mesh_proto::{
     PeerId,
     beacon::{Query, VerifiedInventory},
-    transfer::{Content, Download, DownloadConfig, DownloadOutput, Fault, Frame, Resume},
+    transfer::{Download, DownloadConfig, DownloadOutput, Fault, Frame, Resume},
     trust::{Decision, Evidence},
 };
 use nonos_store::mesh::{Change, Shelf};
@@ -21,10 +21,7 @@ use nonos_types::{CapsuleId, Hash32, KeyId};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 use tokio::sync::{mpsc::UnboundedSender, watch};
 use tracing::{debug, info};
@@ -64,7 +61,7 @@ enum FileJob {
 #[derive(Debug)]
 pub(super) enum DiskResult {
     /// The content is whole and has its name; none when the disk lost something of it.
-    Landed(Option<Box<Content>>),
+    Landed(Option<Taken>),
     /// The disk refuses.
     Failed(io::Error),
 }
@@ -86,6 +83,8 @@ pub(super) struct Fetch {
     give_up_ms: u64,
     /// Since when this one is.
     turn_ms: u64,
+    /// What its threads call it.
+    turn: u64,
     download: Download,
     file: Option<SyncSender<FileJob>>,
     outs: BTreeMap<PeerId, Out>,
@@ -93,7 +92,7 @@ pub(super) struct Fetch {
     away: BTreeMap<PeerId, KeyId>,
     seeders: BTreeMap<PeerId, (KeyId, &'static str)>,
     evidence: Vec<Hash32>,
-    content: Option<Arc<Content>>,
+    content: Option<Taken>,
     state: FetchState,
     started_ms: u64,
     first_byte_ms: Option<u64>,
@@ -173,7 +172,7 @@ impl Fetch {
 }
 
 /// The thread of a download's file.
-fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &UnboundedSender<Done>) {
+fn write_file(part: Part, root: Hash32, turn: u64, jobs: &Receiver<FileJob>, tell: &UnboundedSender<Done>) {
     let mut part = Some(part);
     while let (Ok(job), Some(file)) = (jobs.recv(), &mut part) {
         let result = match job {
@@ -187,7 +186,7 @@ fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &Unbound
             FileJob::Finish { size } => match part.take().map(|file| file.finish(size)) {
                 Some(Ok(content)) => {
                     // Nobody listens when the loop has ended.
-                    let _ = tell.send(Done::Disk { root, result: DiskResult::Landed(content.map(Box::new)) });
+                    let _ = tell.send(Done::Disk { root, turn, result: DiskResult::Landed(content) });
                     return;
                 }
                 Some(Err(error)) => Err(error),
@@ -195,7 +194,7 @@ fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &Unbound
             },
         };
         if let Err(error) = result {
-            let _ = tell.send(Done::Disk { root, result: DiskResult::Failed(error) });
+            let _ = tell.send(Done::Disk { root, turn, result: DiskResult::Failed(error) });
             return;
         }
     }
@@ -292,9 +291,11 @@ impl Core {
         let now_ms = self.clock.ms();
         let (file, jobs) = sync_channel(WRITES_MAX);
         let tell = self.tell_done.clone();
+        let turn = self.turn_next;
+        self.turn_next += 1;
         let opened = self.folder.part(root).and_then(|(part, resume)| {
             let thread = std::thread::Builder::new().name("download".to_owned());
-            thread.spawn(move || write_file(part, root, &jobs, &tell)).map(|_| resume)
+            thread.spawn(move || write_file(part, root, turn, &jobs, &tell)).map(|_| resume)
         });
         let resume = match opened {
             Ok(resume) => resume,
@@ -313,6 +314,7 @@ impl Core {
                 others,
                 give_up_ms,
                 turn_ms: now_ms,
+                turn,
                 download,
                 file: Some(file),
                 outs: BTreeMap::new(),
@@ -398,6 +400,9 @@ impl Core {
         fetch.over_ms = Some(now_ms);
         fetch.state = FetchState::Failed(why.to_owned());
         fetch.tell(root, now_ms);
+        if let Some(content) = fetch.content.take() {
+            self.discard(content);
+        }
     }
 
     /// Which download has this id.
@@ -648,15 +653,20 @@ impl Core {
     }
 
     /// The file's thread has said something.
-    pub(super) fn disk_done(&mut self, root: Hash32, result: DiskResult) {
-        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+    pub(super) fn disk_done(&mut self, root: Hash32, turn: u64, result: DiskResult) {
+        let Some(fetch) = self.fetches.get_mut(&root).filter(|fetch| fetch.turn == turn) else {
+            // It was stopped meanwhile: nobody wants it any more.
+            if let DiskResult::Landed(Some(content)) = result {
+                self.discard(content);
+            }
+            return;
+        };
         fetch.file = None;
         match result {
             DiskResult::Landed(Some(content)) => {
-                let content: Arc<Content> = Arc::from(content);
                 fetch.content = Some(content);
                 if fetch.is_capsule {
-                    self.vet(root);
+                    self.vet(root, turn);
                 } else {
                     self.fetched(root, None);
                 }
@@ -673,18 +683,24 @@ impl Core {
     }
 
     /// Whether what came is a capsule that counts.
-    fn vet(&self, root: Hash32) {
+    fn vet(&self, root: Hash32, turn: u64) {
         let (folder, tell) = (self.folder.clone(), self.tell_done.clone());
         tokio::task::spawn_blocking(move || {
-            let read = std::fs::read(folder.path(root)).map_err(|error| error.to_string());
-            let result = read.and_then(|bytes| Capsule::decode(&bytes).map_err(|error| error.to_string()));
+            let done = match std::fs::read(folder.path(root)) {
+                Ok(bytes) => {
+                    let result = Capsule::decode(&bytes).map(Box::new).map_err(|error| error.to_string());
+                    Done::Vetted { root, turn, result }
+                }
+                Err(error) => Done::Disk { root, turn, result: DiskResult::Failed(error) },
+            };
             // Nobody listens when the loop has ended.
-            let _ = tell.send(Done::Vetted { root, result: result.map(Box::new) });
+            let _ = tell.send(done);
         });
     }
 
-    pub(super) fn vetted(&mut self, root: Hash32, result: Result<Box<Capsule>, String>) {
-        let Some(id) = self.fetches.get(&root).map(|fetch| fetch.id) else { return };
+    pub(super) fn vetted(&mut self, root: Hash32, turn: u64, result: Result<Box<Capsule>, String>) {
+        let fetch = self.fetches.get(&root).filter(|fetch| fetch.turn == turn);
+        let Some(id) = fetch.map(|fetch| fetch.id) else { return };
         let is_it = result.and_then(|capsule| match capsule.id() {
             other if other != id => Err(format!("its id is {other}")),
             _ => Ok(capsule),
@@ -707,8 +723,6 @@ impl Core {
                 self.fetched(root, Some(&capsule));
             }
             Err(why) => {
-                // The same bytes may be held as what they are.
-                self.discard_unheld(root);
                 self.fail_fetch(root, RequestError::NotTheCapsule(why).to_string());
             }
         }
@@ -723,8 +737,11 @@ impl Core {
         if let Some(fetch) = self.fetches.get_mut(&root) {
             fetch.file(FileJob::Discard);
             fetch.file = None;
+            // The same bytes may be held as what they are.
+            if let Some(content) = fetch.content.take() {
+                self.discard(content);
+            }
         }
-        self.discard_unheld(root);
         if !self.next_package(root, false) {
             self.fail_fetch(root, RequestError::NotTheCapsule(why.to_owned()).to_string());
         }
@@ -732,9 +749,9 @@ impl Core {
 
     /// It is here and good: it is held from now on.
     fn fetched(&mut self, root: Hash32, capsule: Option<&Capsule>) {
-        let Some(content) = self.fetches.get(&root).and_then(|fetch| fetch.content.clone()) else { return };
+        let Some(content) = self.fetches.get_mut(&root).and_then(|fetch| fetch.content.take()) else { return };
         if let Err(error) = self.check_to_hold(&content, capsule) {
-            self.discard_unheld(content.root());
+            self.discard(content);
             self.fail_fetch(root, error.to_string());
             return;
         }
@@ -742,7 +759,7 @@ impl Core {
         let change = Change::put(Shelf::Holdings, *id.as_bytes(), holding.to_bytes());
         self.write_then(vec![change], move |core, written| match written {
             Ok(()) => {
-                core.holds(id, holding, content);
+                core.holds(id, holding, &content);
                 let now_ms = core.clock.ms();
                 if let Some(mut fetch) = core.fetches.remove(&root) {
                     (fetch.state, fetch.over_ms) = (FetchState::Done, Some(now_ms));
@@ -750,7 +767,7 @@ impl Core {
                 }
             }
             Err(error) => {
-                core.discard_unheld(content.root());
+                core.discard(content);
                 core.fail_fetch(root, format!("the disk: {error}"));
             }
         });
@@ -765,6 +782,9 @@ impl Core {
             }
             (fetch.state, fetch.over_ms) = (FetchState::Failed(why), Some(now_ms));
             fetch.tell(root, now_ms);
+            if let Some(content) = fetch.content.take() {
+                self.discard(content);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     FetchWatch, RequestError,
     bundle::{Bundle, Parts},
     clock::now_s,
+    content::Taken,
     view::{EvidenceRow, FoundRow, HoldingRow, ImportView, KeyRow, PeerRow, PolicyRow, SeededView, StatusView},
 };
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use nonos_capsule::Capsule;
 use nonos_mesh_proto::{
     beacon::{INVENTORY_CAPSULES_MAX, Query, Statement as _},
     gossip::Topic,
-    transfer::Content,
     trust::{Decision, Policy},
 };
 use nonos_store::mesh::{Change, Shelf};
@@ -40,7 +40,7 @@ pub(crate) enum Request {
     },
     Holdings(oneshot::Sender<Vec<HoldingRow>>),
     Hold {
-        content: Arc<Content>,
+        content: Taken,
         capsule: Option<Box<Capsule>>,
         answer: Answer<SeededView>,
     },
@@ -277,7 +277,7 @@ impl Core {
         let announcements = match checked.and(announcements) {
             Ok(announcements) => announcements,
             Err(error) => {
-                bundle.contents.iter().for_each(|(content, _)| self.discard_unheld(content.root()));
+                bundle.contents.into_iter().for_each(|(content, _)| self.discard(content));
                 return drop(answer.send(Err(error)));
             }
         };
@@ -319,7 +319,7 @@ impl Core {
         }
         self.write_then(changes, move |core, written| {
             if let Err(error) = written {
-                holdings.iter().for_each(|(_, _, content, _)| core.discard_unheld(content.root()));
+                holdings.into_iter().for_each(|(_, _, content, _)| core.discard(content));
                 return drop(answer.send(Err(error.into())));
             }
             for said in announcements {
@@ -335,7 +335,7 @@ impl Core {
                 }
             }
             for (id, holding, content, capsule) in holdings {
-                core.holds(id, holding, content);
+                core.holds(id, holding, &content);
                 core.announce(capsule.as_deref());
             }
             for (topic, bytes) in publish {
