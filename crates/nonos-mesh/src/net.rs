@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 
 /// Most connections at once.
 pub const CONNECTIONS_MAX: u32 = 256;
+/// Most of them that others began: whoever fills them keeps no node from beginning its own.
+pub const CONNECTIONS_INCOMING_MAX: u32 = CONNECTIONS_MAX / 4 * 3;
 /// Most connections with one peer.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
 /// Most events that wait; then nothing more is read from anybody.
@@ -31,6 +33,10 @@ const EVENTS_MAX: usize = 1_024;
 pub const EVENT_BYTES_MAX: usize = 64 << 20;
 /// Most transfer streams that one peer has open here at once, by its own choice.
 pub const STREAMS_PER_PEER_MAX: usize = 16;
+/// Most streams of gossip, and of beacon, that one peer has open here at once; with one more its oldest ends.
+pub const LASTING_PER_PEER_MAX: usize = 2;
+/// Most addresses of one peer in the distributed table.
+const ADDRESSES_PER_PEER_MAX: usize = 16;
 
 /// What a frame is about. Each has a stream of its own, so that bulk bytes hold up nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +72,16 @@ impl Protocol {
             Self::Gossip => 4 << 20,
             Self::Beacon => 1 << 20,
             Self::Transfer => nonos_mesh_proto::transfer::FRAME_BYTES_MAX,
+        }
+    }
+
+    /// Most bytes that wait to be written to one peer, but for a frame when none does. Frames of gossip are shared by all
+    /// peers, and more than it serves one peer at once fits; answers are not.
+    const fn queue_bytes_max(self) -> usize {
+        match self {
+            Self::Gossip => 80 << 20,
+            Self::Beacon => 4 << 20,
+            Self::Transfer => 0,
         }
     }
 

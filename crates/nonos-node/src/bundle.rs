@@ -6,24 +6,23 @@
 
 use crate::{
     RequestError,
-    content::ContentFolder,
+    content::{ContentFolder, Taken},
     proofs::{ProofsOf, receipt_hash},
 };
 use nonos_capsule::{CAPSULE_BYTES_MAX, Capsule};
 use nonos_mesh_proto::{
     beacon::{ANNOUNCEMENT_BYTES_MAX, Announcement},
     gossip::RECEIPT_BYTES_MAX,
-    transfer::{CONTENT_BYTES_MAX, Content},
+    transfer::CONTENT_BYTES_MAX,
     trust::{EVIDENCE_BYTES_MAX, Evidence, VerifiedEvidence},
 };
 use nonos_types::{CapsuleId, Hash32};
 use nonos_verifier::{Receipt, verify};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 use tempfile::NamedTempFile;
 use thiserror::Error;
@@ -46,9 +45,12 @@ pub(crate) struct Parts {
 /// What was in a bundle, each part checked by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Bundle {
-    pub(crate) contents: Vec<(Arc<Content>, Option<Box<Capsule>>)>,
+    pub(crate) contents: Vec<(Taken, Option<Box<Capsule>>)>,
     pub(crate) announcements: Vec<Announcement>,
+    /// Receipts that hold.
     pub(crate) receipts: Vec<(Hash32, Vec<u8>)>,
+    /// Receipts that do not, and that evidence is about.
+    pub(crate) unproven: Vec<(Hash32, Vec<u8>)>,
     pub(crate) evidence: Vec<(VerifiedEvidence, Vec<u8>)>,
 }
 
@@ -124,11 +126,12 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
     let mut evidence: Vec<(String, Evidence, Vec<u8>)> = Vec::new();
     let mut bytes_total = 0;
     let mut archive = tar::Archive::new(BufReader::new(File::open(path)?));
-    for (count, entry) in archive.entries().map_err(BundleError::Archive)?.enumerate() {
+    // As they lie there: a name of a gigabyte in front of a file is a file that no bundle has, and is not read.
+    for (count, entry) in archive.entries().map_err(BundleError::Archive)?.raw(true).enumerate() {
         let mut entry = entry.map_err(BundleError::Archive)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let size = entry.size();
-        bytes_total += size;
+        bytes_total = size.saturating_add(bytes_total);
         if count >= BUNDLE_FILES_MAX || bytes_total > BUNDLE_BYTES_MAX {
             return Err(BundleError::TooLarge.into());
         }
@@ -180,24 +183,26 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
             evidence.push((name, read, bytes));
         }
     }
+    let mut accused_with = BTreeSet::new();
     // Evidence may be about a receipt that stands after it.
     let at_hand = ProofsOf(|hash| proofs.get(&hash).cloned());
     for (name, read, bytes) in evidence {
         let verified = read.verify(&at_hand).map_err(|why| BundleError::Invalid { name, why: why.to_string() })?;
         if let Evidence::InvalidProof(of) = &read {
-            // It travels along as what its executor is accused with.
+            // It travels along as what its executor is accused with, and is never said to be a receipt.
             unproven.remove(&of.receipt);
+            accused_with.insert(of.receipt);
         }
         bundle.evidence.push((verified, bytes));
     }
     if let Some((_, error)) = unproven.pop_first() {
         return Err(error.into());
     }
-    bundle.receipts = proofs.into_iter().collect();
+    (bundle.unproven, bundle.receipts) = proofs.into_iter().partition(|(hash, _)| accused_with.contains(hash));
     for (file, capsule) in staged {
         let content = folder.keep(file)??;
         kept.push(content.root());
-        bundle.contents.push((Arc::new(content), capsule));
+        bundle.contents.push((content, capsule));
     }
     Ok(bundle)
 }
@@ -256,6 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_no_longer_than_a_name() {
+        let there = tempfile::tempdir().unwrap();
+        let path = there.path().join("long");
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(300_000);
+        header.set_cksum();
+        archive.append(&header, &vec![b'a'; 300_000][..]).unwrap();
+        fs::write(&path, archive.into_inner().unwrap()).unwrap();
+        let folder = ContentFolder::open(there.path()).unwrap();
+        let refused = read(&path, &folder, &mut Vec::new()).unwrap_err();
+        assert!(matches!(refused, RequestError::Bundle(BundleError::Name { .. })), "{refused}");
+    }
+
+    #[test]
     fn damaged_bundles_are_refused_whole_and_leave_nothing() {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let bytes = bundle(&ContentFolder::open(here.path()).unwrap());
@@ -281,7 +303,9 @@ mod tests {
                 // A changed byte of content is other content, and a changed field that nobody reads is nothing.
                 Ok(bundle) => {
                     for (content, _) in bundle.contents {
-                        folder.remove(content.root()).unwrap();
+                        let root = content.root();
+                        drop(content);
+                        folder.remove(root).unwrap();
                     }
                 }
                 Err(_) => refused += 1,

@@ -9,8 +9,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::FileExt as _,
+    ops::Deref,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tempfile::NamedTempFile;
 
@@ -22,6 +24,43 @@ const HASH_READ_BYTES: usize = 1 << 20;
 pub struct ContentFolder {
     whole: PathBuf,
     parts: PathBuf,
+    /// What was taken in and is not decided about yet, and how often.
+    taken: Arc<Mutex<BTreeMap<Hash32, usize>>>,
+}
+
+/// Content that is in the folder. As long as this is there, nobody throws it away.
+#[derive(Debug)]
+pub struct Taken {
+    content: Arc<Content>,
+    folder: ContentFolder,
+}
+
+impl Taken {
+    /// The content.
+    #[must_use]
+    pub fn content(&self) -> Arc<Content> {
+        self.content.clone()
+    }
+}
+
+impl Deref for Taken {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.content
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut taken = self.folder.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.content.root()) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.content.root());
+            }
+        }
+    }
 }
 
 impl ContentFolder {
@@ -30,7 +69,7 @@ impl ContentFolder {
     /// # Errors
     /// What the system says.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let opened = Self { whole: folder.join("content"), parts: folder.join("parts") };
+        let opened = Self { whole: folder.join("content"), parts: folder.join("parts"), taken: Arc::default() };
         fs::create_dir_all(&opened.whole)?;
         fs::create_dir_all(&opened.parts)?;
         for entry in fs::read_dir(&opened.parts)? {
@@ -72,16 +111,24 @@ impl ContentFolder {
     ///
     /// # Errors
     /// What the system says, or [`ContentError`] inside.
-    pub fn keep(&self, file: NamedTempFile) -> io::Result<Result<Content, ContentError>> {
+    pub fn keep(&self, file: NamedTempFile) -> io::Result<Result<Taken, ContentError>> {
         file.as_file().sync_all()?;
         let content = match tree_of(&mut File::open(file.path())?)? {
             Ok(content) => content,
             Err(error) => return Ok(Err(error)),
         };
-        self.write_tree(&content)?;
-        file.persist(self.path(content.root())).map_err(|error| error.error)?;
+        let taken = self.take(content);
+        self.write_tree(&taken)?;
+        file.persist(self.path(taken.root())).map_err(|error| error.error)?;
         sync_folder(&self.whole)?;
-        Ok(Ok(content))
+        Ok(Ok(taken))
+    }
+
+    /// From now on it is not thrown away.
+    fn take(&self, content: Content) -> Taken {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        *taken.entry(content.root()).or_default() += 1;
+        Taken { content: Arc::new(content), folder: self.clone() }
     }
 
     /// The tree of a content that is here; made anew where its file is lost or damaged. None when it is not here, or has
@@ -123,11 +170,16 @@ impl ContentFolder {
         Ok(bytes)
     }
 
-    /// Throws a content away.
+    /// Throws a content away, unless it was taken in meanwhile and is not decided about.
     ///
     /// # Errors
     /// What the system says.
     pub fn remove(&self, root: Hash32) -> io::Result<()> {
+        // Until it is gone nobody takes it in.
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.contains_key(&root) {
+            return Ok(());
+        }
         for path in [self.path(root), self.tree_path(root)] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -173,8 +225,16 @@ impl ContentFolder {
         let path = self.part_path(root);
         // A record without its bytes says nothing.
         let resume = resume.filter(|_| path.exists());
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(resume.is_none()).open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        // An earlier try may still be at it, and may be about to give it its name.
+        let busy = || io::Error::new(io::ErrorKind::WouldBlock, "an earlier try is still being written: try again");
+        file.try_lock().map_err(|_| busy())?;
+        if fs::metadata(&path).map(|named| named.ino()).ok() != Some(file.metadata()?.ino()) {
+            return Err(busy());
+        }
+        if resume.is_none() {
+            file.set_len(0)?;
+        }
         let is_new = resume.is_none();
         Ok((Part { folder: self.clone(), root, file, is_new, hashing: None }, resume))
     }
@@ -237,7 +297,7 @@ impl Part {
     ///
     /// # Errors
     /// What the system says.
-    pub fn finish(mut self, size: u64) -> io::Result<Option<Content>> {
+    pub fn finish(mut self, size: u64) -> io::Result<Option<Taken>> {
         self.file.set_len(size)?;
         self.file.sync_all()?;
         let (part, resume) = (self.folder.part_path(self.root), self.folder.resume_path(self.root));
@@ -250,6 +310,7 @@ impl Part {
             self.discard()?;
             return Ok(None);
         };
+        let content = self.folder.take(content);
         self.folder.write_tree(&content)?;
         fs::rename(&part, self.folder.path(self.root))?;
         sync_folder(&self.folder.whole)?;
@@ -301,4 +362,31 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_is_never_written_by_two_downloads() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = ContentFolder::open(dir.path()).unwrap();
+        let bytes = [7; 5_000];
+        let root = Hash32::from_bytes(*blake3::hash(&bytes).as_bytes());
+        let (mut part, _) = folder.part(root).unwrap();
+        part.write(5_000, 0, &bytes).unwrap();
+        assert_eq!(folder.part(root).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let taken = part.finish(5_000).unwrap().unwrap();
+        assert_eq!(folder.read(root, 0, 5_000).unwrap(), bytes);
+        // The next one begins a file of its own.
+        folder.part(root).unwrap().0.discard().unwrap();
+        assert_eq!(folder.read(root, 0, 5_000).unwrap(), bytes);
+        // As long as nobody has decided about it, it stays.
+        folder.remove(root).unwrap();
+        assert!(folder.path(root).exists());
+        drop(taken);
+        folder.remove(root).unwrap();
+        assert!(!folder.path(root).exists());
+    }
 }

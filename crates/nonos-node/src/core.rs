@@ -68,6 +68,8 @@ const RECEIPT_REPEATED_S: u64 = 86_400;
 
 /// The name of the trust book among the state.
 const TRUST: &[u8] = b"trust";
+/// The name of the highest sequence that its key signed.
+const SEQUENCE: &[u8] = b"sequence";
 
 const _: () = assert!(REPEAT_MS > gossip::SEEN_MS, "before that nobody passes it on");
 
@@ -106,10 +108,12 @@ enum Done {
     },
     Disk {
         root: Hash32,
+        turn: u64,
         result: fetch::DiskResult,
     },
     Vetted {
         root: Hash32,
+        turn: u64,
         result: Result<Box<nonos_capsule::Capsule>, String>,
     },
     /// Something was not written.
@@ -172,6 +176,8 @@ pub(crate) struct Core {
     /// Streams of ours: of which download.
     streams: BTreeMap<(PeerId, u64), Hash32>,
     stream_next: u64,
+    /// Numbers the tries of downloads.
+    turn_next: u64,
 
     listening: BTreeSet<Multiaddr>,
     reachable: BTreeSet<Multiaddr>,
@@ -185,6 +191,8 @@ pub(crate) struct Core {
     frames_dropped: u64,
     uploaded_bytes: u64,
     acked: u64,
+    /// The highest that its key signed.
+    sequence: u64,
     ending: Option<oneshot::Sender<()>>,
 }
 
@@ -230,6 +238,7 @@ impl Core {
             links: BTreeMap::new(),
             streams: BTreeMap::new(),
             stream_next: 0,
+            turn_next: 0,
             listening: BTreeSet::new(),
             reachable: BTreeSet::new(),
             warnings: VecDeque::new(),
@@ -242,6 +251,7 @@ impl Core {
             frames_dropped: 0,
             uploaded_bytes: 0,
             acked: 0,
+            sequence: 0,
             ending: None,
             store: MeshWriter::new(store, store_path)?,
             config,
@@ -415,8 +425,8 @@ impl Core {
             Done::Read { read, bytes } => self.upload.on_read(now_ms, read, bytes),
             Done::Receipt { id, verdict } => self.receipt_checked(id, verdict),
             Done::Evidence { id, result } => self.evidence_checked(id, result),
-            Done::Disk { root, result } => self.disk_done(root, result),
-            Done::Vetted { root, result } => self.vetted(root, result),
+            Done::Disk { root, turn, result } => self.disk_done(root, turn, result),
+            Done::Vetted { root, turn, result } => self.vetted(root, turn, result),
             Done::NotWritten { what, why } => self.warn(format!("{what} was not written: {why}")),
             Done::Warn(what) => self.warn(what),
             Done::Forget(changes) => self.write("what it forgets", changes),
@@ -552,8 +562,7 @@ impl Core {
         for output in outputs {
             match output {
                 beacon::Output::Publish { bytes, .. } => {
-                    self.keep_statement(&bytes);
-                    self.publish(gossip::Topic::Beacons, &bytes.into());
+                    self.say_statement(bytes.into());
                 }
                 beacon::Output::Send { to, bytes } => {
                     self.tell(Command::Send { peer: to, protocol: Protocol::Beacon, frame: bytes.into() });

@@ -2,14 +2,14 @@
 
 use crate::{
     NodeConfig, NodeError, RequestError,
-    content::ContentFolder,
+    content::{ContentFolder, Taken},
     core::{Core, Request},
     view::{
         EvidenceRow, FetchView, FoundRow, HoldingRow, ImportView, KeyRow, PeerRow, PolicyRow, SeededView, StatusView,
     },
 };
 use nonos_capsule::Capsule;
-use nonos_mesh_proto::{PeerId, beacon::Query, transfer::Content, trust::Policy};
+use nonos_mesh_proto::{PeerId, beacon::Query, trust::Policy};
 use nonos_types::{CapsuleId, Hash32, KeyId};
 use std::{path::PathBuf, sync::Arc};
 use tempfile::NamedTempFile;
@@ -167,7 +167,7 @@ impl NodeHandle {
     /// [`RequestError`].
     pub async fn seed(&self, file: NamedTempFile, is_capsule: bool) -> Result<SeededView, RequestError> {
         let folder = self.folder.clone();
-        let kept = tokio::task::spawn_blocking(move || -> Result<(Content, Option<Box<Capsule>>), RequestError> {
+        let kept = tokio::task::spawn_blocking(move || -> Result<(Taken, Option<Box<Capsule>>), RequestError> {
             let capsule = if is_capsule {
                 let bytes = std::fs::read(file.path())?;
                 Some(Box::new(Capsule::decode(&bytes)?))
@@ -177,7 +177,7 @@ impl NodeHandle {
             Ok((folder.keep(file)??, capsule))
         });
         let (content, capsule) = kept.await.map_err(|_| RequestError::Ended)??;
-        self.ask(|answer| Request::Hold { content: Arc::new(content), capsule, answer }).await?
+        self.ask(|answer| Request::Hold { content, capsule, answer }).await?
     }
 
     /// Does not hold something any more, and throws it away.

@@ -12,7 +12,7 @@ use super::{
 };
 use nonos_capsule::VerifiedCapsule;
 use nonos_keys::Revocation;
-use nonos_types::{CapsuleId, KeyId};
+use nonos_types::{CapsuleId, Hash32, KeyId};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -263,6 +263,37 @@ impl Index {
             self.announcements.remove(slot, false);
         }
         false_ones.into_iter().map(|((author, ..), why)| (author, why)).collect()
+    }
+
+    /// The packages that are announced to be a capsule: what known authors say first, then what was heard first. What
+    /// they call it does not count, so nobody stands before others by a name.
+    #[must_use]
+    pub fn packages_of(&self, capsule: CapsuleId) -> Vec<Hash32> {
+        let mut said: Vec<_> =
+            self.announcements.iter().filter(|held| held.statement.body().capsule == capsule).collect();
+        said.sort_by_key(|held| (!self.is_known(held.statement.author().id()), held.arrival));
+        let mut packages = Vec::new();
+        for package in said.into_iter().map(|held| held.statement.body().package_root) {
+            if !packages.contains(&package) {
+                packages.push(package);
+            }
+        }
+        packages
+    }
+
+    /// A package is not the capsule: takes out what says so, and gives who said it.
+    pub fn drop_package(&mut self, capsule: CapsuleId, package: Hash32) -> Vec<KeyId> {
+        let false_ones: Vec<_> = self
+            .announcements
+            .iter()
+            .map(|held| &held.statement)
+            .filter(|said| said.body().capsule == capsule && said.body().package_root == package)
+            .map(|said| said.slot())
+            .collect();
+        for slot in &false_ones {
+            self.announcements.remove(slot, false);
+        }
+        false_ones.into_iter().map(|(author, ..)| author).collect()
     }
 
     /// Every announcement in it.

@@ -136,6 +136,8 @@ pub struct Beacon {
     pub(super) addresses: Vec<String>,
     pub(super) holdings: Vec<CapsuleId>,
     pub(super) inventory_sequence: u64,
+    /// What earlier runs signed went no higher.
+    pub(super) sequence_floor: u64,
     pub(super) inventory_due_s: Option<u64>,
     /// When the announcements that we stand for are published again.
     pub(super) publish_at: BTreeMap<(KeyId, String, String), u64>,
@@ -156,6 +158,7 @@ impl Beacon {
             addresses: Vec::new(),
             holdings: Vec::new(),
             inventory_sequence: 0,
+            sequence_floor: 0,
             inventory_due_s: None,
             publish_at: BTreeMap::new(),
             open: BTreeMap::new(),

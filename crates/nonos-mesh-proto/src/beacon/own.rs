@@ -40,7 +40,16 @@ impl Beacon {
     /// said.
     fn sequence_after(&self, slot: &Slot, now_s: u64) -> u64 {
         let mut held = self.index.announcements().map(|held| &held.statement);
-        held.find(|held| held.slot() == *slot).map_or(now_s, |held| held.sequence().saturating_add(1).max(now_s))
+        let held = held.find(|held| held.slot() == *slot).map_or(0, |held| held.sequence().saturating_add(1));
+        held.max(self.sequence_floor.saturating_add(1)).max(now_s)
+    }
+
+    /// Says up to which sequence this key signed before this run. Nothing goes out with it or a lower one, whatever the
+    /// clock says now: two statements with one sequence convict their key for ever.
+    pub const fn handle_signed_before(&mut self, sequence: u64) {
+        if sequence > self.sequence_floor {
+            self.sequence_floor = sequence;
+        }
     }
 
     fn renew(&self, old: &Announcement, sequence: u64, now_s: u64) -> Result<Announcement, AnnouncementError> {
@@ -161,7 +170,7 @@ impl Beacon {
         self.inventory_due_s = Some(now_s.saturating_add(INVENTORY_EVERY_S));
         // What an earlier run of this node said counts as well, even if the clock was set back since.
         let own = self.index.all_inventories().find(|held| held.seeder().id() == self.key.id());
-        let last = own.map_or(0, |held| held.sequence()).max(self.inventory_sequence);
+        let last = own.map_or(0, |held| held.sequence()).max(self.inventory_sequence).max(self.sequence_floor);
         let body = InventoryBody {
             peer: self.me,
             addresses: self.addresses.clone(),
@@ -202,7 +211,7 @@ impl Beacon {
             let half_s = announcement.issued_s().midpoint(announcement.expires_s());
             let may_sign = announcement.author().id() == me && self.key.public().validity().contains(now_s);
             if may_sign && now_s >= half_s {
-                let sequence = announcement.sequence().saturating_add(1).max(now_s);
+                let sequence = self.sequence_after(&announcement.slot(), now_s);
                 if let Ok(renewed) = self.renew(&announcement, sequence, now_s) {
                     publish_at.insert(renewed.slot(), now_s.saturating_add(PUBLISH_EVERY_S));
                     outputs.extend(self.publish_own(renewed, now_s));

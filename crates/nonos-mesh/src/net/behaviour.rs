@@ -1,6 +1,6 @@
 //! Behaviour: the parts of libp2p that a node is made of, each with its limits.
 
-use super::{CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX, NetError};
+use super::{CONNECTIONS_INCOMING_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX, NetError};
 use libp2p::{
     StreamProtocol, allow_block_list, autonat, connection_limits, dcutr, identify,
     identity::Keypair,
@@ -38,6 +38,7 @@ impl Behaviour {
         let id = key.public().to_peer_id();
         let limits = connection_limits::ConnectionLimits::default()
             .with_max_established(Some(CONNECTIONS_MAX))
+            .with_max_established_incoming(Some(CONNECTIONS_INCOMING_MAX))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
             .with_max_pending_incoming(Some(CONNECTIONS_MAX / 4))
             .with_max_pending_outgoing(Some(CONNECTIONS_MAX / 4));

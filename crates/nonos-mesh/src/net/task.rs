@@ -1,7 +1,7 @@
 //! Task: turns commands into calls of the swarm and what the swarm reports into events.
 
 use super::{
-    Command, Event, NetConfig, NetError, Protocol, STREAMS_PER_PEER_MAX,
+    ADDRESSES_PER_PEER_MAX, Command, Event, LASTING_PER_PEER_MAX, NetConfig, NetError, Protocol, STREAMS_PER_PEER_MAX,
     behaviour::{self, Behaviour, BehaviourEvent, speaks_kad},
     events::EventSender,
     frames, id_of, peer_of, stream,
@@ -20,19 +20,29 @@ use libp2p_stream::{Control, IncomingStreams, OpenStreamError};
 use nonos_mesh_proto::PeerId;
 use nonos_types::CapsuleId;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::{
     Semaphore,
     mpsc::{self, Receiver, Sender, UnboundedReceiver, error::TrySendError},
 };
+use tokio::task::AbortHandle;
 use tracing::{debug, trace};
 
 /// How long a connection is kept on which nothing is open.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// What waits to be written to a peer, and how many bytes it is.
+struct Queue {
+    frames: Sender<Bytes>,
+    bytes: Arc<AtomicUsize>,
+}
 
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
@@ -40,7 +50,7 @@ pub(super) struct Task {
     commands: UnboundedReceiver<Command>,
     events: EventSender,
     /// What waits to be written, for each peer that is connected and each protocol that was used.
-    queues: BTreeMap<(PeerId, Protocol), Sender<Bytes>>,
+    queues: BTreeMap<(PeerId, Protocol), Queue>,
     lookups: HashMap<kad::QueryId, CapsuleId>,
 }
 
@@ -156,13 +166,21 @@ impl Task {
         }
         let control = &self.control;
         let queue = self.queues.entry((peer, protocol)).or_insert_with(|| {
-            let (queue, frames) = mpsc::channel(protocol.queue_max());
-            tokio::spawn(deliver(control.clone(), id, protocol, frames));
-            queue
+            let (frames, waiting) = mpsc::channel(protocol.queue_max());
+            let bytes = Arc::new(AtomicUsize::new(0));
+            tokio::spawn(deliver(control.clone(), id, protocol, waiting, bytes.clone()));
+            Queue { frames, bytes }
         });
-        match queue.try_send(frame) {
+        let length = frame.len();
+        let waiting = queue.bytes.fetch_add(length, Ordering::SeqCst);
+        let fits = waiting == 0 || waiting + length <= protocol.queue_bytes_max();
+        let sent = if fits { queue.frames.try_send(frame) } else { Err(TrySendError::Full(frame)) };
+        match sent {
             Ok(()) => None,
-            Err(TrySendError::Full(_)) => Some(Event::Dropped { peer, protocol }),
+            Err(TrySendError::Full(_)) => {
+                queue.bytes.fetch_sub(length, Ordering::SeqCst);
+                Some(Event::Dropped { peer, protocol })
+            }
             Err(TrySendError::Closed(_)) => {
                 // The stream broke; the next frame opens another one.
                 self.queues.remove(&(peer, protocol));
@@ -209,7 +227,7 @@ impl Task {
         match event {
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 for (peer, address) in found {
-                    self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+                    self.learn(peer, vec![address.clone()]);
                     if !self.swarm.is_connected(&peer) {
                         let to = DialOpts::peer_id(peer).addresses(vec![address]).build();
                         // Both sides find each other; one of the two connections is enough.
@@ -220,9 +238,7 @@ impl Task {
             }
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 if speaks_kad(&info.protocols) {
-                    for address in info.listen_addrs {
-                        self.swarm.behaviour_mut().kad.add_address(&peer_id, address);
-                    }
+                    self.learn(peer_id, info.listen_addrs);
                 }
                 None
             }
@@ -252,6 +268,23 @@ impl Task {
     }
 }
 
+impl Task {
+    /// Takes a peer's addresses into the distributed table. One that says more and more of them begins anew.
+    fn learn(&mut self, peer: libp2p::PeerId, addresses: Vec<Multiaddr>) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        let known = kad.kbucket(peer).map_or(0, |bucket| {
+            let entry = bucket.iter().find(|entry| *entry.node.key.preimage() == peer);
+            entry.map_or(0, |entry| entry.node.value.len())
+        });
+        if known + addresses.len() > ADDRESSES_PER_PEER_MAX {
+            kad.remove_peer(&peer);
+        }
+        for address in addresses.into_iter().take(ADDRESSES_PER_PEER_MAX) {
+            kad.add_address(&peer, address);
+        }
+    }
+}
+
 fn key_of(capsule: CapsuleId) -> kad::RecordKey {
     kad::RecordKey::new(capsule.as_bytes())
 }
@@ -268,12 +301,23 @@ fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     })
 }
 
-/// Takes the streams that peers open.
+/// Takes the streams that peers open, so many of each at once: what came of a frame is in memory until it is whole.
 async fn accept(mut incoming: IncomingStreams, protocol: Protocol, events: EventSender) {
+    let mut open: HashMap<PeerId, VecDeque<AbortHandle>> = HashMap::new();
     while let Some((id, stream)) = incoming.next().await {
-        if let Some(peer) = peer_of(&id) {
-            tokio::spawn(receive(peer, protocol, stream, events.clone()));
+        let Some(peer) = peer_of(&id) else { continue };
+        open.retain(|_, streams| {
+            streams.retain(|stream| !stream.is_finished());
+            !streams.is_empty()
+        });
+        let streams = open.entry(peer).or_default();
+        if streams.len() >= LASTING_PER_PEER_MAX
+            && let Some(oldest) = streams.pop_front()
+        {
+            // Whoever means well opens another one only when the last one broke.
+            oldest.abort();
         }
+        streams.push_back(tokio::spawn(receive(peer, protocol, stream, events.clone())).abort_handle());
     }
 }
 
@@ -329,7 +373,13 @@ async fn receive(peer: PeerId, protocol: Protocol, mut stream: libp2p::Stream, e
 }
 
 /// Opens a stream to a peer and writes its frames, until nobody hands in any more or the stream breaks.
-async fn deliver(mut control: Control, id: libp2p::PeerId, protocol: Protocol, mut frames: Receiver<Bytes>) {
+async fn deliver(
+    mut control: Control,
+    id: libp2p::PeerId,
+    protocol: Protocol,
+    mut frames: Receiver<Bytes>,
+    waiting: Arc<AtomicUsize>,
+) {
     let mut stream = match control.open_stream(id, StreamProtocol::new(protocol.name())).await {
         Ok(stream) => stream,
         Err(error) => {
@@ -347,6 +397,7 @@ async fn deliver(mut control: Control, id: libp2p::PeerId, protocol: Protocol, m
             debug!(%id, ?protocol, %error, "a stream breaks");
             return;
         }
+        waiting.fetch_sub(frame.len(), Ordering::SeqCst);
     }
     // It ends either way.
     let _ = stream.close().await;

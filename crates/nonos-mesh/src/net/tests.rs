@@ -200,3 +200,63 @@ async fn a_length_above_the_limit_ends_the_stream_before_anything_is_allocated()
     let mut bytes: &[u8] = &[];
     assert_eq!(frames::read(&mut bytes, 1).await.expect("it ended between two"), None);
 }
+
+#[tokio::test]
+async fn a_peer_has_so_many_streams_of_gossip_and_the_newest_count() {
+    let mut one = start(1, Vec::new());
+    let address = until(&mut one, |event| match event {
+        Event::Listening(address) => Some(address),
+        _ => None,
+    });
+    let address = address.await;
+    // A peer that does as it likes.
+    let mut swarm = libp2p::SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
+        .with_tokio()
+        .with_quic()
+        .with_behaviour(|_| libp2p_stream::Behaviour::new())
+        .expect("a behaviour")
+        .build();
+    let mut control = swarm.behaviour().new_control();
+    swarm.dial(address).expect("dialled");
+    tokio::spawn(async move {
+        use futures::StreamExt as _;
+        while swarm.next().await.is_some() {}
+    });
+    until(&mut one, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
+    let id = id_of(one.peer()).expect("a key");
+    let mut streams = Vec::new();
+    for number in 0..LASTING_PER_PEER_MAX as u8 + 2 {
+        use futures::AsyncWriteExt as _;
+        let protocol = libp2p::StreamProtocol::new(Protocol::Gossip.name());
+        let mut stream = control.open_stream(id, protocol).await.expect("a stream");
+        // A whole frame, so that it is known to be there, and the beginning of another one.
+        frames::write(&mut stream, &[&[number]]).await.expect("written");
+        stream.write_all(&[2, 0, 0, 0, number]).await.expect("written");
+        stream.flush().await.expect("sent");
+        let frame = |event| match event {
+            Event::Frame { frame, .. } => Some(frame),
+            _ => None,
+        };
+        assert_eq!(until(&mut one, frame).await, Bytes::from(vec![number]));
+        streams.push(stream);
+    }
+    for (number, stream) in (0..).zip(&mut streams) {
+        use futures::AsyncWriteExt as _;
+        // The first ones have ended.
+        let sent = async {
+            stream.write_all(&[number]).await?;
+            stream.flush().await
+        };
+        let _ = sent.await;
+    }
+    let mut got = Vec::new();
+    while got.len() < LASTING_PER_PEER_MAX {
+        let first = |event| match event {
+            Event::Frame { frame, .. } => frame.first().copied(),
+            _ => None,
+        };
+        got.push(until(&mut one, first).await);
+    }
+    got.sort_unstable();
+    assert_eq!(got, [2, 3]);
+}

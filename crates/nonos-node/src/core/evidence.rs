@@ -82,6 +82,8 @@ impl Core {
     /// Notes a receipt that was verified, and gives what is to be written.
     pub(super) fn keep_receipt(&mut self, bytes: &[u8], own: bool) -> Vec<Change> {
         let (hash, now_s) = (receipt_hash(bytes), now_s());
+        // One that is known takes no more room.
+        self.receipts.remove(&hash);
         let mut changes = self.make_room(bytes.len());
         self.receipts.insert(hash, KeptReceipt { since_s: now_s, own, bytes: bytes.len() });
         changes.push(Change::put(Shelf::Receipts, *hash.as_bytes(), receipt_row(now_s, own, bytes)));
@@ -134,10 +136,13 @@ impl Core {
         bytes: &[u8],
         seen_s: u64,
     ) -> (Vec<Change>, bool) {
-        if !self.trust.handle_evidence(verified, seen_s) {
-            return (Vec::new(), false);
-        }
         let (id, accused) = (verified.id(), verified.accused());
+        if !self.trust.handle_evidence(verified, seen_s) {
+            // What is known is written again: the disk may have refused it the first time.
+            let again = self.evidence.get(&id);
+            let change = again.map(|kept| Change::put(Shelf::Evidence, *id.as_bytes(), dated(kept.seen_s, bytes)));
+            return (change.into_iter().collect(), false);
+        }
         info!(%id, %accused, fault = %verified.kind(), "evidence");
         let mut changes = self.make_room(0);
         self.evidence.insert(id, Kept { accused, fault: verified.kind(), seen_s });

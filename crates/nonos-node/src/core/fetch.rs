@@ -4,27 +4,24 @@ use super::{Core, Done, hold, request::Answer};
 use crate::{
     FetchState, FetchWatch, RequestError,
     clock::now_s,
-    content::Part,
+    content::{Part, Taken},
     view::{FetchView, SeederView},
 };
 use bytes::Bytes;
-use nonos_capsule::Capsule;
+use nonos_capsule::{CAPSULE_BYTES_MAX, Capsule};
 use nonos_mesh::{Command, net::StreamWriter};
 use nonos_mesh_proto::{
     PeerId,
     beacon::{Query, VerifiedInventory},
-    transfer::{Content, Download, DownloadConfig, DownloadOutput, Fault, Frame, Resume},
+    transfer::{Download, DownloadConfig, DownloadOutput, Fault, Frame, Resume},
     trust::{Decision, Evidence},
 };
 use nonos_store::mesh::{Change, Shelf};
 use nonos_types::{CapsuleId, Hash32, KeyId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 use tokio::sync::{mpsc::UnboundedSender, watch};
 use tracing::{debug, info};
@@ -38,18 +35,33 @@ const TOLD_MS: u64 = 100;
 /// Most writes that wait for the disk: 32 MiB. Beyond it the node waits for the disk.
 const WRITES_MAX: usize = 2_048;
 
+/// How long what one author announced is looked for before it is the turn of what another did.
+const PACKAGE_MS: u64 = 5_000;
+/// Most packages that are tried for one capsule.
+const PACKAGES_MAX: usize = 256;
+/// Most peers that a download waits for.
+const AWAY_MAX: usize = 1_024;
+
 /// What the thread of a download's file is told.
 enum FileJob {
-    Write { size: u64, offset: u64, bytes: Bytes },
+    Write {
+        size: u64,
+        offset: u64,
+        bytes: Bytes,
+    },
     Save(Resume),
-    Finish { size: u64 },
+    Finish {
+        size: u64,
+    },
+    /// Nothing came.
+    Discard,
 }
 
 /// What it says.
 #[derive(Debug)]
 pub(super) enum DiskResult {
     /// The content is whole and has its name; none when the disk lost something of it.
-    Landed(Option<Box<Content>>),
+    Landed(Option<Taken>),
     /// The disk refuses.
     Failed(io::Error),
 }
@@ -66,6 +78,13 @@ pub(super) struct Fetch {
     id: CapsuleId,
     /// Whether it was announced as a capsule.
     is_capsule: bool,
+    /// What else is announced to be this capsule: anybody can announce anything, so all are tried.
+    others: VecDeque<Hash32>,
+    give_up_ms: u64,
+    /// Since when this one is.
+    turn_ms: u64,
+    /// What its threads call it.
+    turn: u64,
     download: Download,
     file: Option<SyncSender<FileJob>>,
     outs: BTreeMap<PeerId, Out>,
@@ -73,7 +92,7 @@ pub(super) struct Fetch {
     away: BTreeMap<PeerId, KeyId>,
     seeders: BTreeMap<PeerId, (KeyId, &'static str)>,
     evidence: Vec<Hash32>,
-    content: Option<Arc<Content>>,
+    content: Option<Taken>,
     state: FetchState,
     started_ms: u64,
     first_byte_ms: Option<u64>,
@@ -85,6 +104,16 @@ pub(super) struct Fetch {
     view: watch::Sender<FetchView>,
 }
 
+/// What a download begins with.
+struct Begin {
+    id: CapsuleId,
+    is_capsule: bool,
+    others: VecDeque<Hash32>,
+    give_up_ms: u64,
+    started_ms: u64,
+    view: watch::Sender<FetchView>,
+}
+
 impl Fetch {
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.state, FetchState::Done | FetchState::Failed(_))
@@ -92,7 +121,14 @@ impl Fetch {
 
     pub(super) fn wake_at_ms(&self) -> Option<u64> {
         let saved = self.unsaved.then_some(self.saved_ms + SAVED_MS);
-        self.download.wake_at_ms().into_iter().chain(saved).min()
+        self.download.wake_at_ms().into_iter().chain(saved).chain(self.turn_ends_ms()).min()
+    }
+
+    /// When it is another package's turn: as long as nobody has proven a size of this one.
+    fn turn_ends_ms(&self) -> Option<u64> {
+        let unproven = self.is_capsule && self.file.is_some() && self.download.progress().size_bytes.is_none();
+        let ends_ms = self.turn_ms.saturating_add(PACKAGE_MS);
+        (unproven && !self.others.is_empty()).then_some(ends_ms.min(self.started_ms.saturating_add(self.give_up_ms)))
     }
 
     fn tell(&mut self, root: Hash32, now_ms: u64) {
@@ -136,16 +172,21 @@ impl Fetch {
 }
 
 /// The thread of a download's file.
-fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &UnboundedSender<Done>) {
+fn write_file(part: Part, root: Hash32, turn: u64, jobs: &Receiver<FileJob>, tell: &UnboundedSender<Done>) {
     let mut part = Some(part);
     while let (Ok(job), Some(file)) = (jobs.recv(), &mut part) {
         let result = match job {
             FileJob::Write { size, offset, bytes } => file.write(size, offset, &bytes),
             FileJob::Save(resume) => file.save(&resume),
+            FileJob::Discard => {
+                // It says nothing to anybody.
+                let _ = part.take().map(Part::discard);
+                return;
+            }
             FileJob::Finish { size } => match part.take().map(|file| file.finish(size)) {
                 Some(Ok(content)) => {
                     // Nobody listens when the loop has ended.
-                    let _ = tell.send(Done::Disk { root, result: DiskResult::Landed(content.map(Box::new)) });
+                    let _ = tell.send(Done::Disk { root, turn, result: DiskResult::Landed(content) });
                     return;
                 }
                 Some(Err(error)) => Err(error),
@@ -153,7 +194,7 @@ fn write_file(part: Part, root: Hash32, jobs: &Receiver<FileJob>, tell: &Unbound
             },
         };
         if let Err(error) = result {
-            let _ = tell.send(Done::Disk { root, result: DiskResult::Failed(error) });
+            let _ = tell.send(Done::Disk { root, turn, result: DiskResult::Failed(error) });
             return;
         }
     }
@@ -186,77 +227,94 @@ impl Core {
             let _ = answer.send(Ok(FetchWatch { view: fetch.view.subscribe(), path: self.folder.path(*root) }));
             return;
         }
-        match self.announcement_root(id) {
-            Some(root) => self.begin_fetch(id, Some(root), give_up_ms, answer),
-            None => {
-                let end = super::search::SearchEnd::Fetch { id, give_up_ms, answer };
-                self.search(Query::Id(as_hash), super::search::RESOLVE_MS, end);
-            }
+        let roots = self.beacon.index().packages_of(id);
+        if roots.is_empty() {
+            let end = super::search::SearchEnd::Fetch { id, give_up_ms, answer };
+            self.search(Query::Id(as_hash), super::search::RESOLVE_MS, end);
+        } else {
+            self.begin_fetch(id, roots, give_up_ms, answer);
         }
     }
 
-    fn announcement_root(&self, id: CapsuleId) -> Option<Hash32> {
-        let query = Query::Id(Hash32::from_bytes(*id.as_bytes()));
-        let rows = self.beacon.index().find(&query, now_s(), 1);
-        rows.first().and_then(|row| row.announcement.as_ref()).map(|said| said.body().package_root)
-    }
-
-    /// Begins a download. Without an announcement the id is taken for the content's hash.
+    /// Begins a download of the first of these that is what it is announced to be. Without an announcement the id is
+    /// taken for the content's hash.
     pub(super) fn begin_fetch(
         &mut self,
         id: CapsuleId,
-        announced: Option<Hash32>,
+        announced: Vec<Hash32>,
         give_up_ms: u64,
         answer: Answer<FetchWatch>,
     ) {
-        let root = announced.unwrap_or_else(|| Hash32::from_bytes(*id.as_bytes()));
-        if let Some(fetch) = self.fetches.get(&root) {
-            let _ = answer.send(Ok(FetchWatch { view: fetch.view.subscribe(), path: self.folder.path(root) }));
+        if let Some((root, fetch)) = self.fetches.iter().find(|(_, fetch)| fetch.id == id) {
+            let _ = answer.send(Ok(FetchWatch { view: fetch.view.subscribe(), path: self.folder.path(*root) }));
             return;
         }
+        let is_capsule = !announced.is_empty();
+        let mut others: VecDeque<Hash32> = announced.into_iter().take(PACKAGES_MAX).collect();
+        if !is_capsule {
+            others.push_back(Hash32::from_bytes(*id.as_bytes()));
+        }
+        // What is on its way as something else cannot be this as well.
+        let free = others.iter().position(|root| !self.fetches.contains_key(root));
+        let Some(root) = free.and_then(|place| others.remove(place)) else {
+            let why = "its bytes are on their way for another download: wait for that one".to_owned();
+            let _ = answer.send(Err(RequestError::Fetch(why)));
+            return;
+        };
         if self.fetches.len() >= FETCHES_MAX {
             let why = format!("{FETCHES_MAX} downloads are on their way: wait for one of them");
             let _ = answer.send(Err(RequestError::Fetch(why)));
             return;
         }
-        let (part, resume) = match self.folder.part(root) {
-            Ok(opened) => opened,
-            Err(error) => {
-                let _ = answer.send(Err(error.into()));
-                return;
-            }
-        };
-        let now_ms = self.clock.ms();
-        let (file, jobs) = sync_channel(WRITES_MAX);
-        let tell = self.tell_done.clone();
-        let thread = std::thread::Builder::new().name("download".to_owned());
-        if let Err(error) = thread.spawn(move || write_file(part, root, &jobs, &tell)) {
-            let _ = answer.send(Err(error.into()));
-            return;
-        }
-        let config = DownloadConfig { root, ticket: None, give_up_ms };
-        let download = Download::new(now_ms, config, self.config.key.clone(), resume);
-        let resumed_bytes = download.progress().verified_bytes;
-        info!(%id, %root, resumed_bytes, "a download begins");
         let (view, watch) = watch::channel(FetchView {
             id: id.to_string(),
             root: root.to_string(),
             state: "looking".to_owned(),
             error: None,
             size_bytes: None,
-            verified_bytes: resumed_bytes,
-            resumed_bytes,
+            verified_bytes: 0,
+            resumed_bytes: 0,
             duplicate_bytes: 0,
             first_byte_ms: None,
             elapsed_ms: 0,
             seeders: Vec::new(),
             evidence: Vec::new(),
         });
+        let started_ms = self.clock.ms();
+        let begun = self.open_fetch(root, Begin { id, is_capsule, others, give_up_ms, started_ms, view });
+        let path = self.folder.path(root);
+        let _ = answer.send(begun.map(|()| FetchWatch { view: watch, path }).map_err(|(error, _)| error.into()));
+    }
+
+    /// Begins a download of one package.
+    fn open_fetch(&mut self, root: Hash32, begin: Begin) -> Result<(), (io::Error, Box<Begin>)> {
+        let now_ms = self.clock.ms();
+        let (file, jobs) = sync_channel(WRITES_MAX);
+        let tell = self.tell_done.clone();
+        let turn = self.turn_next;
+        self.turn_next += 1;
+        let opened = self.folder.part(root).and_then(|(part, resume)| {
+            let thread = std::thread::Builder::new().name("download".to_owned());
+            thread.spawn(move || write_file(part, root, turn, &jobs, &tell)).map(|_| resume)
+        });
+        let resume = match opened {
+            Ok(resume) => resume,
+            Err(error) => return Err((error, Box::new(begin))),
+        };
+        let Begin { id, is_capsule, others, give_up_ms, started_ms, view } = begin;
+        let config = DownloadConfig { root, ticket: None, give_up_ms };
+        let download = Download::new(now_ms, config, self.config.key.clone(), resume);
+        let resumed_bytes = download.progress().verified_bytes;
+        info!(%id, %root, resumed_bytes, "a download begins");
         self.fetches.insert(
             root,
             Fetch {
                 id,
-                is_capsule: announced.is_some(),
+                is_capsule,
+                others,
+                give_up_ms,
+                turn_ms: now_ms,
+                turn,
                 download,
                 file: Some(file),
                 outs: BTreeMap::new(),
@@ -265,7 +323,7 @@ impl Core {
                 evidence: Vec::new(),
                 content: None,
                 state: FetchState::Looking,
-                started_ms: now_ms,
+                started_ms,
                 first_byte_ms: None,
                 over_ms: None,
                 resumed_bytes,
@@ -275,22 +333,76 @@ impl Core {
                 view,
             },
         );
-        let _ = answer.send(Ok(FetchWatch { view: watch, path: self.folder.path(root) }));
+        if let Some(fetch) = self.fetches.get_mut(&root) {
+            fetch.tell(root, now_ms);
+        }
+        Ok(())
+    }
+
+    /// Goes on with what another author announced; whether there is one. What this one was is over.
+    fn next_package(&mut self, root: Hash32, may_return: bool) -> bool {
+        let now_ms = self.clock.ms();
+        let Some(mut fetch) = self.fetches.remove(&root) else { return false };
+        let is_late = now_ms >= fetch.started_ms.saturating_add(fetch.give_up_ms) && fetch.first_byte_ms.is_none();
+        if fetch.others.is_empty() || is_late {
+            self.fetches.insert(root, fetch);
+            return false;
+        }
+        self.leave_file(root, &fetch);
+        let mut others = std::mem::take(&mut fetch.others);
+        if may_return {
+            others.push_back(root);
+        }
+        let Fetch { id, is_capsule, give_up_ms, started_ms, view, .. } = fetch;
+        let mut begin = Box::new(Begin { id, is_capsule, others, give_up_ms, started_ms, view });
+        for _ in 0..begin.others.len() {
+            let Some(next) = begin.others.pop_front() else { break };
+            if self.fetches.contains_key(&next) {
+                begin.others.push_back(next);
+                continue;
+            }
+            match self.open_fetch(next, *begin) {
+                Ok(()) => return true,
+                Err((error, back)) => {
+                    begin = back;
+                    begin.others.push_back(next);
+                    self.warn(format!("a download of {next} does not begin: {error}"));
+                }
+            }
+        }
+        // Nobody else has it either.
+        let elapsed_ms = now_ms - begin.started_ms;
+        begin.view.send_modify(|view| {
+            (view.state, view.elapsed_ms) = ("failed".to_owned(), elapsed_ms);
+            view.error = Some("none of what is announced to be this capsule can be downloaded now".to_owned());
+        });
+        true
+    }
+
+    /// Leaves the streams and the file of a download that is not among the others any more: what came is kept.
+    fn leave_file(&mut self, root: Hash32, fetch: &Fetch) {
+        for (peer, out) in &fetch.outs {
+            self.streams.remove(&(*peer, out.stream));
+        }
+        let came = fetch.download.progress().verified_bytes > 0;
+        match fetch.download.resume().filter(|_| came) {
+            Some(resume) => fetch.file(FileJob::Save(resume)),
+            None => fetch.file(FileJob::Discard),
+        }
+        debug!(%root, came, "a download is left");
     }
 
     /// Ends a download; what came is kept.
     pub(super) fn stop_fetch(&mut self, root: Hash32, why: &str) {
         let now_ms = self.clock.ms();
         let Some(mut fetch) = self.fetches.remove(&root) else { return };
-        if let Some(resume) = fetch.download.resume() {
-            fetch.file(FileJob::Save(resume));
-        }
-        for (peer, out) in &fetch.outs {
-            self.streams.remove(&(*peer, out.stream));
-        }
+        self.leave_file(root, &fetch);
         fetch.over_ms = Some(now_ms);
         fetch.state = FetchState::Failed(why.to_owned());
         fetch.tell(root, now_ms);
+        if let Some(content) = fetch.content.take() {
+            self.discard(content);
+        }
     }
 
     /// Which download has this id.
@@ -300,6 +412,13 @@ impl Core {
 
     /// Does what is due.
     pub(super) fn tick_fetches(&mut self, now_ms: u64) {
+        let over = |fetch: &Fetch| fetch.turn_ends_ms().is_some_and(|at_ms| at_ms <= now_ms);
+        let turned: Vec<Hash32> = self.fetches.iter().filter(|(_, fetch)| over(fetch)).map(|(root, _)| *root).collect();
+        for root in turned {
+            if !self.next_package(root, true) {
+                self.stop_fetch(root, "nobody who has it was found");
+            }
+        }
         for fetch in self.fetches.values_mut() {
             if fetch.download.wake_at_ms().is_some_and(|at_ms| at_ms <= now_ms) {
                 fetch.download.handle_time(now_ms);
@@ -322,7 +441,9 @@ impl Core {
         let is_connected = self.peers.contains_key(&peer);
         let Some(fetch) = self.fetches.get_mut(&root) else { return };
         if !is_connected {
-            fetch.away.insert(peer, key);
+            if fetch.away.len() < AWAY_MAX {
+                fetch.away.insert(peer, key);
+            }
             return;
         }
         let mut session = [0; 32];
@@ -430,6 +551,10 @@ impl Core {
             DownloadOutput::Send { peer, frame } => self.fetch_send(root, peer, frame),
             DownloadOutput::Write { offset, bytes } => {
                 let Some(fetch) = self.fetches.get_mut(&root) else { return };
+                let size_bytes = fetch.download.progress().size_bytes.unwrap_or_default();
+                if fetch.is_capsule && size_bytes > CAPSULE_BYTES_MAX as u64 {
+                    return self.not_the_capsule(root, &format!("it has {size_bytes} bytes"));
+                }
                 fetch.unsaved = true;
                 if fetch.first_byte_ms.is_none() {
                     fetch.first_byte_ms = Some(now_ms - fetch.started_ms);
@@ -448,6 +573,10 @@ impl Core {
                 }
             }
             DownloadOutput::Drop { peer, fault } => {
+                let is_hearsay = self
+                    .fetches
+                    .get(&root)
+                    .is_some_and(|fetch| fetch.is_capsule && fetch.download.progress().size_bytes.is_none());
                 let key = self.close_out(
                     root,
                     peer,
@@ -462,6 +591,8 @@ impl Core {
                     let changed = match fault {
                         // Told by the evidence.
                         Fault::Bad => false,
+                        // It need not have what somebody else announced.
+                        Fault::Offline if is_hearsay => false,
                         Fault::Unknown(_) => self.trust.handle_unknown(key, now_s()),
                         Fault::Offline => self.trust.handle_offline(key, now_s()),
                     };
@@ -483,6 +614,9 @@ impl Core {
             }
             DownloadOutput::Failed(why) => {
                 let asked = self.fetches.get(&root).is_some_and(|fetch| !fetch.seeders.is_empty());
+                if self.next_package(root, true) {
+                    return;
+                }
                 let why = if asked { why.to_string() } else { format!("nobody who has it was found: {why}") };
                 self.stop_fetch(root, &why);
             }
@@ -519,15 +653,20 @@ impl Core {
     }
 
     /// The file's thread has said something.
-    pub(super) fn disk_done(&mut self, root: Hash32, result: DiskResult) {
-        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+    pub(super) fn disk_done(&mut self, root: Hash32, turn: u64, result: DiskResult) {
+        let Some(fetch) = self.fetches.get_mut(&root).filter(|fetch| fetch.turn == turn) else {
+            // It was stopped meanwhile: nobody wants it any more.
+            if let DiskResult::Landed(Some(content)) = result {
+                self.discard(content);
+            }
+            return;
+        };
         fetch.file = None;
         match result {
             DiskResult::Landed(Some(content)) => {
-                let content: Arc<Content> = Arc::from(content);
                 fetch.content = Some(content);
                 if fetch.is_capsule {
-                    self.vet(root);
+                    self.vet(root, turn);
                 } else {
                     self.fetched(root, None);
                 }
@@ -544,22 +683,33 @@ impl Core {
     }
 
     /// Whether what came is a capsule that counts.
-    fn vet(&self, root: Hash32) {
+    fn vet(&self, root: Hash32, turn: u64) {
         let (folder, tell) = (self.folder.clone(), self.tell_done.clone());
         tokio::task::spawn_blocking(move || {
-            let read = std::fs::read(folder.path(root)).map_err(|error| error.to_string());
-            let result = read.and_then(|bytes| Capsule::decode(&bytes).map_err(|error| error.to_string()));
+            let done = match std::fs::read(folder.path(root)) {
+                Ok(bytes) => {
+                    let result = Capsule::decode(&bytes).map(Box::new).map_err(|error| error.to_string());
+                    Done::Vetted { root, turn, result }
+                }
+                Err(error) => Done::Disk { root, turn, result: DiskResult::Failed(error) },
+            };
             // Nobody listens when the loop has ended.
-            let _ = tell.send(Done::Vetted { root, result: result.map(Box::new) });
+            let _ = tell.send(done);
         });
     }
 
-    pub(super) fn vetted(&mut self, root: Hash32, result: Result<Box<Capsule>, String>) {
-        let Some(id) = self.fetches.get(&root).map(|fetch| fetch.id) else { return };
-        let checked = result.and_then(|capsule| {
-            if capsule.id() != id {
-                return Err(format!("its id is {}", capsule.id()));
-            }
+    pub(super) fn vetted(&mut self, root: Hash32, turn: u64, result: Result<Box<Capsule>, String>) {
+        let fetch = self.fetches.get(&root).filter(|fetch| fetch.turn == turn);
+        let Some(id) = fetch.map(|fetch| fetch.id) else { return };
+        let is_it = result.and_then(|capsule| match capsule.id() {
+            other if other != id => Err(format!("its id is {other}")),
+            _ => Ok(capsule),
+        });
+        let capsule = match is_it {
+            Ok(capsule) => capsule,
+            Err(why) => return self.not_the_capsule(root, &why),
+        };
+        let checked = Ok(capsule).and_then(|capsule| {
             let verified = capsule.verify(now_s(), self.beacon.index().revocations());
             let verified = verified.map_err(|error| error.to_string())?;
             let false_ones = self.beacon.index_mut().check_capsule(&verified);
@@ -573,18 +723,35 @@ impl Core {
                 self.fetched(root, Some(&capsule));
             }
             Err(why) => {
-                // The same bytes may be held as what they are.
-                self.discard_unheld(root);
                 self.fail_fetch(root, RequestError::NotTheCapsule(why).to_string());
             }
         }
     }
 
+    /// What came is no such capsule, whoever sent it: what was announced about it is false. Others may have said the truth.
+    fn not_the_capsule(&mut self, root: Hash32, why: &str) {
+        let Some(id) = self.fetches.get(&root).map(|fetch| fetch.id) else { return };
+        for author in self.beacon.index_mut().drop_package(id, root) {
+            self.warn(format!("what {author} announced about {id} is false: {why}"));
+        }
+        if let Some(fetch) = self.fetches.get_mut(&root) {
+            fetch.file(FileJob::Discard);
+            fetch.file = None;
+            // The same bytes may be held as what they are.
+            if let Some(content) = fetch.content.take() {
+                self.discard(content);
+            }
+        }
+        if !self.next_package(root, false) {
+            self.fail_fetch(root, RequestError::NotTheCapsule(why.to_owned()).to_string());
+        }
+    }
+
     /// It is here and good: it is held from now on.
     fn fetched(&mut self, root: Hash32, capsule: Option<&Capsule>) {
-        let Some(content) = self.fetches.get(&root).and_then(|fetch| fetch.content.clone()) else { return };
+        let Some(content) = self.fetches.get_mut(&root).and_then(|fetch| fetch.content.take()) else { return };
         if let Err(error) = self.check_to_hold(&content, capsule) {
-            self.discard_unheld(content.root());
+            self.discard(content);
             self.fail_fetch(root, error.to_string());
             return;
         }
@@ -592,7 +759,7 @@ impl Core {
         let change = Change::put(Shelf::Holdings, *id.as_bytes(), holding.to_bytes());
         self.write_then(vec![change], move |core, written| match written {
             Ok(()) => {
-                core.holds(id, holding, content);
+                core.holds(id, holding, &content);
                 let now_ms = core.clock.ms();
                 if let Some(mut fetch) = core.fetches.remove(&root) {
                     (fetch.state, fetch.over_ms) = (FetchState::Done, Some(now_ms));
@@ -600,7 +767,7 @@ impl Core {
                 }
             }
             Err(error) => {
-                core.discard_unheld(content.root());
+                core.discard(content);
                 core.fail_fetch(root, format!("the disk: {error}"));
             }
         });
@@ -615,6 +782,9 @@ impl Core {
             }
             (fetch.state, fetch.over_ms) = (FetchState::Failed(why), Some(now_ms));
             fetch.tell(root, now_ms);
+            if let Some(content) = fetch.content.take() {
+                self.discard(content);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{Core, Holding, request::Answer};
 use crate::{
     RequestError,
     clock::now_s,
+    content::Taken,
     view::{HoldingRow, SeededView},
 };
 use nonos_capsule::Capsule;
@@ -14,16 +15,16 @@ use nonos_mesh_proto::{
 };
 use nonos_store::mesh::{Change, Shelf};
 use nonos_types::{CapsuleId, Hash32};
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 use tracing::info;
 
 impl Core {
     /// Holds what is in the folder, once that is written, and announces it if this node's key signed it.
-    pub(super) fn hold(&mut self, content: Arc<Content>, capsule: Option<Box<Capsule>>, answer: Answer<SeededView>) {
+    pub(super) fn hold(&mut self, content: Taken, capsule: Option<Box<Capsule>>, answer: Answer<SeededView>) {
         match self.check_to_hold(&content, capsule.as_deref()) {
             Ok(()) => {}
             Err(error) => {
-                self.discard_unheld(content.root());
+                self.discard(content);
                 // Whoever asked may be gone.
                 let _ = answer.send(Err(error));
                 return;
@@ -34,12 +35,12 @@ impl Core {
         self.write_then(vec![change], move |core, written| {
             let result = match written {
                 Ok(()) => {
-                    core.holds(id, holding.clone(), content);
+                    core.holds(id, holding.clone(), &content);
                     let (announced, note) = core.announce(capsule.as_deref());
                     Ok(SeededView { holding: row(id, &holding), announced, note })
                 }
                 Err(error) => {
-                    core.discard_unheld(content.root());
+                    core.discard(content);
                     Err(error.into())
                 }
             };
@@ -60,10 +61,10 @@ impl Core {
     }
 
     /// It is written that it is held: serves it and says so.
-    pub(super) fn holds(&mut self, id: CapsuleId, holding: Holding, content: Arc<Content>) {
+    pub(super) fn holds(&mut self, id: CapsuleId, holding: Holding, content: &Taken) {
         info!(%id, bytes = holding.bytes, "held");
         let spans = NumberSet::full(content.shape().spans());
-        self.upload.insert(content, spans);
+        self.upload.insert(content.content(), spans);
         self.holdings.insert(id, holding);
         self.tell(Command::Provide(id));
         self.say_holdings();
@@ -104,7 +105,14 @@ impl Core {
         self.beacon.index().all_announcements().find(|said| said.body().capsule == id)
     }
 
-    /// Throws away what was taken in and is not held.
+    /// Throws away what was taken in, unless it is held all the same.
+    pub(super) fn discard(&mut self, content: Taken) {
+        let root = content.root();
+        drop(content);
+        self.discard_unheld(root);
+    }
+
+    /// Throws away what is not held.
     pub(super) fn discard_unheld(&mut self, root: Hash32) {
         if !self.holdings.values().any(|holding| holding.root == root)
             && let Err(error) = self.folder.remove(root)
@@ -138,7 +146,8 @@ impl Core {
 
     /// Tells the beacon what is held and where this node is reached.
     pub(super) fn say_holdings(&mut self) {
-        let capsules: BTreeSet<CapsuleId> = self.holdings.keys().copied().collect();
+        // Requests that came at one time may have brought one too many.
+        let capsules: BTreeSet<CapsuleId> = self.holdings.keys().copied().take(INVENTORY_CAPSULES_MAX).collect();
         // Where others reach it comes first, its own host last.
         let mut addresses: Vec<String> = self.reachable.iter().map(ToString::to_string).collect();
         let (own_host, others): (Vec<String>, Vec<String>) =

@@ -1,13 +1,15 @@
 //! What a node remembers: what is on the disk when it starts, and what is taken off it again.
 
 use super::{
-    Core, EVIDENCE_MAX, Holding, RECEIPTS_BYTES_MAX, TRUST,
+    Core, EVIDENCE_MAX, Holding, RECEIPTS_BYTES_MAX, SEQUENCE, TRUST,
     evidence::{Kept, KeptReceipt},
 };
 use crate::{NodeError, clock::now_s};
+use bytes::Bytes;
 use nonos_capsule::NAME_BYTES_MAX;
 use nonos_mesh_proto::{
     beacon::{Announcement, INVENTORY_MAGIC, Inventory, Source, Statement as _},
+    gossip::Topic,
     transfer::NumberSet,
     trust::{Evidence, NoProofCheck, Policy, Trust},
 };
@@ -30,6 +32,7 @@ pub(super) struct Memory {
     receipts: Rows,
     policies: Rows,
     trust: Option<Vec<u8>>,
+    sequence: Option<Vec<u8>>,
 }
 
 impl Memory {
@@ -42,6 +45,7 @@ impl Memory {
             receipts: store.all(Shelf::Receipts)?,
             policies: store.all(Shelf::Policies)?,
             trust: store.get(Shelf::State, TRUST)?,
+            sequence: store.get(Shelf::State, SEQUENCE)?,
         })
     }
 }
@@ -131,6 +135,9 @@ impl Core {
                 self.receipts.insert(hash, KeptReceipt { since_s, own, bytes: rest.len().saturating_sub(1) });
             }
         }
+        if let Some(sequence) = memory.sequence.and_then(|bytes| bytes.try_into().ok()) {
+            self.signed(u64::from_le_bytes(sequence));
+        }
         self.remember_statements(&memory.announcements, &memory.inventories, now_s);
         let roots: Result<BTreeSet<Hash32>, CodecError> =
             memory.holdings.iter().map(|(_, row)| Holding::from_bytes(row).map(|holding| holding.root)).collect();
@@ -175,14 +182,23 @@ impl Core {
         let me = Source::Peer(self.net.peer());
         let revocations = self.beacon.index().revocations().to_vec();
         for (_, bytes) in announcements {
-            let read = Announcement::from_bytes(bytes).ok().and_then(|said| said.verify(now_s, &revocations).ok());
+            let Ok(said) = Announcement::from_bytes(bytes) else { continue };
+            // Signed is signed, even if it does not count now: the clock may have been set back since.
+            if said.author().id() == self.config.key.id() {
+                self.signed(said.sequence());
+            }
+            let read = said.verify(now_s, &revocations).ok();
             if let Some(verified) = read {
                 // One that does not fit is heard again.
                 let _ = self.beacon.index_mut().insert_announcement(&verified, me, now_s);
             }
         }
         for (_, bytes) in inventories {
-            let read = Inventory::from_bytes(bytes).ok().and_then(|said| said.verify(now_s, &revocations).ok());
+            let Ok(said) = Inventory::from_bytes(bytes) else { continue };
+            if said.seeder().id() == self.config.key.id() {
+                self.signed(said.sequence());
+            }
+            let read = said.verify(now_s, &revocations).ok();
             if let Some(verified) = read {
                 let _ = self.beacon.index_mut().insert_inventory(&verified, me, now_s);
             }
@@ -210,17 +226,34 @@ impl Core {
         }
     }
 
+    /// Its key signed up to this sequence before it was started.
+    fn signed(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+        self.beacon.handle_signed_before(sequence);
+    }
+
     /// Keeps an announcement or an inventory that counts.
     pub(super) fn keep_statement(&self, bytes: &[u8]) {
-        let (shelf, id) = if bytes.starts_with(&INVENTORY_MAGIC) {
-            let Ok(inventory) = Inventory::from_bytes(bytes) else { return };
-            // One for each key: the next one takes its place.
-            (Shelf::Inventories, *inventory.seeder().id().as_bytes())
-        } else {
-            let Ok(announcement) = Announcement::from_bytes(bytes) else { return };
-            (Shelf::Announcements, slot_hash(&announcement))
-        };
-        self.write("what it heard", vec![Change::put(shelf, id, bytes)]);
+        if let Some((change, ..)) = statement_change(bytes) {
+            self.write("what it heard", vec![change]);
+        }
+    }
+
+    /// Says an announcement or an inventory to everybody; one of its own when it is written that its key signed it, so
+    /// that no later run signs another with this sequence.
+    pub(super) fn say_statement(&mut self, bytes: Bytes) {
+        let Some((change, signer, sequence)) = statement_change(&bytes) else { return };
+        if signer != self.config.key.id() {
+            self.write("what it heard", vec![change]);
+            self.publish(Topic::Beacons, &bytes);
+            return;
+        }
+        self.sequence = self.sequence.max(sequence);
+        let floor = Change::put(Shelf::State, SEQUENCE, self.sequence.to_le_bytes());
+        self.write_then(vec![change, floor], move |core, written| match written {
+            Ok(()) => core.publish(Topic::Beacons, &bytes),
+            Err(why) => core.warn(format!("what it signed is not said, since it could not be written: {why}")),
+        });
     }
 
     /// Takes off the disk what has expired, and what is too much.
@@ -268,6 +301,19 @@ impl Core {
         }
         changes
     }
+}
+
+/// Where an announcement or an inventory is kept, whose it is, and its sequence.
+fn statement_change(bytes: &[u8]) -> Option<(Change, KeyId, u64)> {
+    if bytes.starts_with(&INVENTORY_MAGIC) {
+        let inventory = Inventory::from_bytes(bytes).ok()?;
+        let seeder = inventory.seeder().id();
+        // One for each key: the next one takes its place.
+        return Some((Change::put(Shelf::Inventories, *seeder.as_bytes(), bytes), seeder, inventory.sequence()));
+    }
+    let announcement = Announcement::from_bytes(bytes).ok()?;
+    let change = Change::put(Shelf::Announcements, slot_hash(&announcement), bytes);
+    Some((change, announcement.author().id(), announcement.sequence()))
 }
 
 /// One row for each author, name and version.

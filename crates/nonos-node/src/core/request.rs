@@ -1,18 +1,18 @@
 //! Requests: what whoever runs the node asks for.
 
-use super::{Core, search::SearchEnd};
+use super::{Core, hold, search::SearchEnd};
 use crate::{
     FetchWatch, RequestError,
     bundle::{Bundle, Parts},
     clock::now_s,
+    content::Taken,
     view::{EvidenceRow, FoundRow, HoldingRow, ImportView, KeyRow, PeerRow, PolicyRow, SeededView, StatusView},
 };
 use bytes::Bytes;
 use nonos_capsule::Capsule;
 use nonos_mesh_proto::{
-    beacon::{Query, Statement as _},
+    beacon::{INVENTORY_CAPSULES_MAX, Query, Statement as _},
     gossip::Topic,
-    transfer::Content,
     trust::{Decision, Policy},
 };
 use nonos_store::mesh::{Change, Shelf};
@@ -40,7 +40,7 @@ pub(crate) enum Request {
     },
     Holdings(oneshot::Sender<Vec<HoldingRow>>),
     Hold {
-        content: Arc<Content>,
+        content: Taken,
         capsule: Option<Box<Capsule>>,
         answer: Answer<SeededView>,
     },
@@ -258,6 +258,12 @@ impl Core {
         let now_s = now_s();
         let checked =
             bundle.contents.iter().try_for_each(|(content, capsule)| self.check_to_hold(content, capsule.as_deref()));
+        let checked = checked.and_then(|()| {
+            let ids = bundle.contents.iter().map(|(content, capsule)| hold::holding_of(content, capsule.as_deref()).0);
+            let new: BTreeSet<CapsuleId> = ids.filter(|id| !self.holdings.contains_key(id)).collect();
+            let fits = self.holdings.len() + new.len() <= INVENTORY_CAPSULES_MAX || new.is_empty();
+            fits.then_some(()).ok_or(RequestError::TooMany(INVENTORY_CAPSULES_MAX))
+        });
         let revocations = self.beacon.index().revocations().to_vec();
         let announcements = bundle.announcements.iter().map(|said| {
             said.clone().verify(now_s, &revocations).map(|_| said.clone()).map_err(|why| {
@@ -271,14 +277,14 @@ impl Core {
         let announcements = match checked.and(announcements) {
             Ok(announcements) => announcements,
             Err(error) => {
-                bundle.contents.iter().for_each(|(content, _)| self.discard_unheld(content.root()));
+                bundle.contents.into_iter().for_each(|(content, _)| self.discard(content));
                 return drop(answer.send(Err(error)));
             }
         };
         let mut view = ImportView::default();
         let (mut changes, mut holdings, mut publish) = (Vec::new(), Vec::new(), Vec::new());
         for (content, capsule) in bundle.contents {
-            let (id, holding) = super::hold::holding_of(&content, capsule.as_deref());
+            let (id, holding) = hold::holding_of(&content, capsule.as_deref());
             if self.holdings.contains_key(&id) {
                 view.known += 1;
                 continue;
@@ -288,13 +294,18 @@ impl Core {
             holdings.push((id, holding, content, capsule));
         }
         for (hash, bytes) in bundle.receipts {
+            // What is known is written all the same: the disk may have refused it the first time.
             if self.receipts.contains_key(&hash) {
                 view.known += 1;
             } else {
-                changes.extend(self.keep_receipt(&bytes, true));
-                publish.push((Topic::Receipts, Bytes::from(bytes)));
+                publish.push((Topic::Receipts, Bytes::from(bytes.clone())));
                 view.receipts += 1;
             }
+            changes.extend(self.keep_receipt(&bytes, true));
+        }
+        for (_, bytes) in bundle.unproven {
+            // Whoever says that such a one holds is punished by everybody: it is kept, and not said.
+            changes.extend(self.keep_receipt(&bytes, false));
         }
         for (verified, bytes) in bundle.evidence {
             let (more, news) = self.note_evidence(&verified, &bytes, now_s);
@@ -308,7 +319,7 @@ impl Core {
         }
         self.write_then(changes, move |core, written| {
             if let Err(error) = written {
-                holdings.iter().for_each(|(_, _, content, _)| core.discard_unheld(content.root()));
+                holdings.into_iter().for_each(|(_, _, content, _)| core.discard(content));
                 return drop(answer.send(Err(error.into())));
             }
             for said in announcements {
@@ -324,7 +335,7 @@ impl Core {
                 }
             }
             for (id, holding, content, capsule) in holdings {
-                core.holds(id, holding, content);
+                core.holds(id, holding, &content);
                 core.announce(capsule.as_deref());
             }
             for (topic, bytes) in publish {

@@ -84,12 +84,14 @@ impl Core {
                 let _ = answer.send(Ok(rows));
             }
             SearchEnd::Fetch { id, give_up_ms, answer } => {
-                // As in a list of what was found: what this node trusts comes first, then who came first.
-                let root = found.iter().find_map(|row| {
-                    let body = row.announcement.as_ref()?.body();
-                    (body.capsule == id).then_some(body.package_root)
-                });
-                self.begin_fetch(id, root, give_up_ms, answer);
+                // What this node trusts comes first, then who came first; then what the index had no room for.
+                let mut roots = self.beacon.index().packages_of(id);
+                for body in found.iter().filter_map(|row| row.announcement.as_ref()).map(|said| said.body()) {
+                    if body.capsule == id && !roots.contains(&body.package_root) {
+                        roots.push(body.package_root);
+                    }
+                }
+                self.begin_fetch(id, roots, give_up_ms, answer);
             }
         }
     }
