@@ -19,7 +19,7 @@ use nonos_mesh_proto::{
 use nonos_types::{CapsuleId, Hash32};
 use nonos_verifier::{Receipt, verify};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -49,7 +49,7 @@ pub(crate) struct Bundle {
     pub(crate) announcements: Vec<Announcement>,
     /// Receipts that hold.
     pub(crate) receipts: Vec<(Hash32, Vec<u8>)>,
-    /// Receipts that do not, and that evidence is about.
+    /// Receipts that do not, with the evidence that is about each.
     pub(crate) unproven: Vec<(Hash32, Vec<u8>)>,
     pub(crate) evidence: Vec<(VerifiedEvidence, Vec<u8>)>,
 }
@@ -183,7 +183,7 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
             evidence.push((name, read, bytes));
         }
     }
-    let mut accused_with = BTreeSet::new();
+    let mut accused_with = BTreeMap::new();
     // Evidence may be about a receipt that stands after it.
     let at_hand = ProofsOf(|hash| proofs.get(&hash).cloned());
     for (name, read, bytes) in evidence {
@@ -191,14 +191,19 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
         if let Evidence::InvalidProof(of) = &read {
             // It travels along as what its executor is accused with, and is never said to be a receipt.
             unproven.remove(&of.receipt);
-            accused_with.insert(of.receipt);
+            accused_with.insert(of.receipt, read.id());
         }
         bundle.evidence.push((verified, bytes));
     }
     if let Some((_, error)) = unproven.pop_first() {
         return Err(error.into());
     }
-    (bundle.unproven, bundle.receipts) = proofs.into_iter().partition(|(hash, _)| accused_with.contains(hash));
+    for (hash, bytes) in proofs {
+        match accused_with.get(&hash) {
+            Some(evidence) => bundle.unproven.push((*evidence, bytes)),
+            None => bundle.receipts.push((hash, bytes)),
+        }
+    }
     for (file, capsule) in staged {
         let content = folder.keep(file)??;
         kept.push(content.root());

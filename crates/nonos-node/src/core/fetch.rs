@@ -37,6 +37,10 @@ const WRITES_MAX: usize = 2_048;
 
 /// How long what one author announced is looked for before it is the turn of what another did.
 const PACKAGE_MS: u64 = 5_000;
+/// How long when those who were asked do not have it.
+const PACKAGE_REFUSED_MS: u64 = 200;
+/// After how long peers are asked again who has a capsule.
+const ASKED_AGAIN_MS: u64 = 2_000;
 /// Most packages that are tried for one capsule.
 const PACKAGES_MAX: usize = 256;
 /// Most peers that a download waits for.
@@ -81,8 +85,10 @@ pub(super) struct Fetch {
     /// What else is announced to be this capsule: anybody can announce anything, so all are tried.
     others: VecDeque<Hash32>,
     give_up_ms: u64,
-    /// Since when this one is.
-    turn_ms: u64,
+    /// When peers were asked last who has it.
+    asked_ms: Option<u64>,
+    /// Until when it is this one's turn, if there are others.
+    turn_until_ms: u64,
     /// What its threads call it.
     turn: u64,
     download: Download,
@@ -111,6 +117,7 @@ struct Begin {
     others: VecDeque<Hash32>,
     give_up_ms: u64,
     started_ms: u64,
+    asked_ms: Option<u64>,
     view: watch::Sender<FetchView>,
 }
 
@@ -127,8 +134,8 @@ impl Fetch {
     /// When it is another package's turn: as long as nobody has proven a size of this one.
     fn turn_ends_ms(&self) -> Option<u64> {
         let unproven = self.is_capsule && self.file.is_some() && self.download.progress().size_bytes.is_none();
-        let ends_ms = self.turn_ms.saturating_add(PACKAGE_MS);
-        (unproven && !self.others.is_empty()).then_some(ends_ms.min(self.started_ms.saturating_add(self.give_up_ms)))
+        (unproven && !self.others.is_empty())
+            .then_some(self.turn_until_ms.min(self.started_ms.saturating_add(self.give_up_ms)))
     }
 
     fn tell(&mut self, root: Hash32, now_ms: u64) {
@@ -281,7 +288,8 @@ impl Core {
             evidence: Vec::new(),
         });
         let started_ms = self.clock.ms();
-        let begun = self.open_fetch(root, Begin { id, is_capsule, others, give_up_ms, started_ms, view });
+        let begun =
+            self.open_fetch(root, Begin { id, is_capsule, others, give_up_ms, started_ms, asked_ms: None, view });
         let path = self.folder.path(root);
         let _ = answer.send(begun.map(|()| FetchWatch { view: watch, path }).map_err(|(error, _)| error.into()));
     }
@@ -301,7 +309,7 @@ impl Core {
             Ok(resume) => resume,
             Err(error) => return Err((error, Box::new(begin))),
         };
-        let Begin { id, is_capsule, others, give_up_ms, started_ms, view } = begin;
+        let Begin { id, is_capsule, others, give_up_ms, started_ms, asked_ms, view } = begin;
         let config = DownloadConfig { root, ticket: None, give_up_ms };
         let download = Download::new(now_ms, config, self.config.key.clone(), resume);
         let resumed_bytes = download.progress().verified_bytes;
@@ -313,7 +321,8 @@ impl Core {
                 is_capsule,
                 others,
                 give_up_ms,
-                turn_ms: now_ms,
+                asked_ms,
+                turn_until_ms: now_ms + PACKAGE_MS,
                 turn,
                 download,
                 file: Some(file),
@@ -353,8 +362,8 @@ impl Core {
         if may_return {
             others.push_back(root);
         }
-        let Fetch { id, is_capsule, give_up_ms, started_ms, view, .. } = fetch;
-        let mut begin = Box::new(Begin { id, is_capsule, others, give_up_ms, started_ms, view });
+        let Fetch { id, is_capsule, give_up_ms, started_ms, asked_ms, view, .. } = fetch;
+        let mut begin = Box::new(Begin { id, is_capsule, others, give_up_ms, started_ms, asked_ms, view });
         for _ in 0..begin.others.len() {
             let Some(next) = begin.others.pop_front() else { break };
             if self.fetches.contains_key(&next) {
@@ -492,6 +501,13 @@ impl Core {
         for holder in &holders {
             self.holder_found(holder);
         }
+        let now_ms = self.clock.ms();
+        let Some(fetch) = self.fetches.get_mut(&root) else { return };
+        // Whoever has one package has been asked for the others as well.
+        if fetch.asked_ms.is_some_and(|asked_ms| now_ms < asked_ms.saturating_add(ASKED_AGAIN_MS)) {
+            return;
+        }
+        fetch.asked_ms = Some(now_ms);
         let query = Query::Id(Hash32::from_bytes(*id.as_bytes()));
         let peers = self.peers.keys().copied().collect();
         self.ask_in_passing(query, peers);
@@ -586,6 +602,9 @@ impl Core {
                         Fault::Offline => "silent",
                     },
                 );
+                if let Some(fetch) = self.fetches.get_mut(&root).filter(|fetch| is_hearsay && fetch.outs.is_empty()) {
+                    fetch.turn_until_ms = fetch.turn_until_ms.min(now_ms + PACKAGE_REFUSED_MS);
+                }
                 if let Some(key) = key {
                     debug!(%peer, %key, ?fault, "a seeder is dropped");
                     let changed = match fault {

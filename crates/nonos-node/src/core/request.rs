@@ -303,10 +303,6 @@ impl Core {
             }
             changes.extend(self.keep_receipt(&bytes, true));
         }
-        for (_, bytes) in bundle.unproven {
-            // Whoever says that such a one holds is punished by everybody: it is kept, and not said.
-            changes.extend(self.keep_receipt(&bytes, false));
-        }
         for (verified, bytes) in bundle.evidence {
             let (more, news) = self.note_evidence(&verified, &bytes, now_s);
             changes.extend(more);
@@ -315,6 +311,12 @@ impl Core {
                 view.evidence += 1;
             } else {
                 view.known += 1;
+            }
+        }
+        for (evidence, bytes) in bundle.unproven {
+            // Whoever says that such a one holds is punished by everybody: it is kept with its evidence, and not said.
+            if self.evidence.contains_key(&evidence) {
+                changes.extend(self.keep_receipt(&bytes, false));
             }
         }
         self.write_then(changes, move |core, written| {
