@@ -11,7 +11,7 @@ use crate::{
 };
 use nonos_capsule::{CAPSULE_BYTES_MAX, Capsule};
 use nonos_mesh_proto::{
-    beacon::{ANNOUNCEMENT_BYTES_MAX, Announcement},
+    beacon::{ANNOUNCEMENT_BYTES_MAX, Announcement, INVENTORY_CAPSULES_MAX},
     gossip::RECEIPT_BYTES_MAX,
     transfer::CONTENT_BYTES_MAX,
     trust::{EVIDENCE_BYTES_MAX, Evidence, VerifiedEvidence},
@@ -29,6 +29,10 @@ use thiserror::Error;
 
 /// Most files in a bundle.
 pub const BUNDLE_FILES_MAX: usize = 65_536;
+/// Most announcements in it: the node checks their signatures before anything else that it has to do.
+pub const BUNDLE_ANNOUNCEMENTS_MAX: usize = ANNOUNCEMENTS_EXPORTED_MAX * INVENTORY_CAPSULES_MAX;
+/// Most announcements of one capsule that go along.
+pub(crate) const ANNOUNCEMENTS_EXPORTED_MAX: usize = 2;
 /// Most bytes of its capsules and other content together.
 pub const BUNDLE_BYTES_MAX: u64 = 16 << 30;
 
@@ -68,7 +72,7 @@ pub enum BundleError {
         name: String,
     },
     /// Too many files, or too many bytes.
-    #[error("more than {BUNDLE_FILES_MAX} files or {BUNDLE_BYTES_MAX} bytes")]
+    #[error("more than {BUNDLE_FILES_MAX} files, {BUNDLE_ANNOUNCEMENTS_MAX} announcements or {BUNDLE_BYTES_MAX} bytes")]
     TooLarge,
     /// A file above the limit of its kind.
     #[error("{name} has {got_bytes} bytes, at most {max_bytes} are allowed")]
@@ -170,6 +174,9 @@ pub(crate) fn read(path: &Path, folder: &ContentFolder, kept: &mut Vec<Hash32>) 
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(BundleError::Archive)?;
         if name.starts_with("announcements/") {
+            if bundle.announcements.len() >= BUNDLE_ANNOUNCEMENTS_MAX {
+                return Err(BundleError::TooLarge.into());
+            }
             bundle.announcements.push(Announcement::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?);
         } else if name.starts_with("receipts/") {
             let receipt = Receipt::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;

@@ -3,7 +3,7 @@
 use super::{Core, hold, search::SearchEnd};
 use crate::{
     FetchWatch, RequestError,
-    bundle::{Bundle, Parts},
+    bundle::{ANNOUNCEMENTS_EXPORTED_MAX, Bundle, Parts},
     clock::now_s,
     content::Taken,
     view::{EvidenceRow, FoundRow, HoldingRow, ImportView, KeyRow, PeerRow, PolicyRow, SeededView, StatusView},
@@ -216,7 +216,7 @@ impl Core {
         for (id, holding) in chosen {
             parts.contents.push((holding.is_capsule, *id, self.folder.path(holding.root)));
             let said = self.beacon.index().all_announcements().filter(|said| said.body().capsule == *id);
-            parts.announcements.extend(said.map(|said| (said.id(), said.to_bytes())));
+            parts.announcements.extend(said.take(ANNOUNCEMENTS_EXPORTED_MAX).map(|said| (said.id(), said.to_bytes())));
         }
         // The shelves come one after the other from the store's thread; the last one answers.
         let gathered = Arc::new(Mutex::new(Some((parts, answer))));
